@@ -1,0 +1,1 @@
+"""The `versaai` command. One module a command; `cli.main` registers them."""

@@ -1,0 +1,1 @@
+"""What every part of VersaAI shares: settings, errors, logging, ids, cryptography."""
