@@ -1,0 +1,176 @@
+"""The field types that node data is made of.
+
+Each type that holds something a validator, a translator or an editor must understand carries a `Holds`
+mark. Walking a node by these marks (see `references.py`) finds every text, formula, variable and secret of
+a flow without knowing the node kinds, and the same mark reaches the JSON Schema as `x-holds`, so that an
+editor draws the fitting control.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    StringConstraints,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+MAX_TEXT = 8_000
+MAX_FORMULA = 2_000
+
+
+class Role(StrEnum):
+    """What a marked field holds."""
+
+    TEXT = "text"
+    """A text for people: translated, with `{{ formulas }}`, or a reference to a response template."""
+    TEMPLATE = "template"
+    """One technical string with `{{ formulas }}`: an address, a header."""
+    VALUE = "value"
+    """JSON whose strings may hold `{{ formulas }}`."""
+    FORMULA = "formula"
+    VARIABLE_WRITE = "variable-write"
+    """The name of a declared variable that the node sets."""
+    VARIABLE_READ = "variable-read"
+    FLOW = "flow"
+    NODE = "node"
+    SCHEDULE = "schedule"
+    OUTCOME_TEXT = "model-instructions"
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Marks a field with what it holds; becomes `x-holds` in the JSON Schema."""
+
+    role: Role
+    secrets: bool = False
+    """Whether `secrets.NAME` may appear."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        schema["x-holds"] = self.role.value
+        if self.secrets:
+            schema["x-secrets"] = True
+        return schema
+
+
+class Model(BaseModel):
+    """Configuration that every part of the flow language shares: unknown keys are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+        ser_json_timedelta="iso8601",
+        use_enum_values=False,
+        validate_default=False,
+    )
+
+
+class TemplateReference(Model):
+    """Stands for a reusable text of the organization; publishing replaces it by that text."""
+
+    template: Annotated[str, StringConstraints(pattern=SLUG_PATTERN)] = Field(
+        title="Response template", description="The name of the response template."
+    )
+
+
+Language = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)]
+Translations = Annotated[
+    dict[Language, Annotated[str, StringConstraints(max_length=MAX_TEXT)]], Field(min_length=1, max_length=50)
+]
+Text = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_TEXT)] | Translations | TemplateReference,
+    Holds(Role.TEXT),
+]
+Instructions = Annotated[
+    Annotated[str, StringConstraints(max_length=MAX_TEXT * 4)] | Translations | TemplateReference,
+    Holds(Role.OUTCOME_TEXT),
+]
+TemplateString = Annotated[str, StringConstraints(max_length=MAX_TEXT), Holds(Role.TEMPLATE)]
+SecretTemplateString = Annotated[
+    str, StringConstraints(max_length=MAX_TEXT), Holds(Role.TEMPLATE, secrets=True)
+]
+TemplateValue = Annotated[JsonValue, Holds(Role.VALUE)]
+SecretTemplateValue = Annotated[JsonValue, Holds(Role.VALUE, secrets=True)]
+Formula = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_FORMULA, strip_whitespace=True), Holds(Role.FORMULA)
+]
+VariableName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+WritesVariable = Annotated[str, StringConstraints(pattern=NAME_PATTERN), Holds(Role.VARIABLE_WRITE)]
+ReadsVariable = Annotated[str, StringConstraints(pattern=NAME_PATTERN), Holds(Role.VARIABLE_READ)]
+FlowReference = Annotated[str, StringConstraints(pattern=SLUG_PATTERN), Holds(Role.FLOW)]
+NodeReference = Annotated[str, StringConstraints(pattern=ID_PATTERN), Holds(Role.NODE)]
+ScheduleReference = Annotated[str, StringConstraints(pattern=SLUG_PATTERN), Holds(Role.SCHEDULE)]
+Identifier = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
+ShortText = Annotated[str, StringConstraints(max_length=200)]
+
+Duration = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3650))]
+"""An ISO 8601 duration such as `PT30S`, `PT15M`, `P3D`; at most ten years."""
+PositiveDuration = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=3650))]
+"""A duration of at least one second."""
+
+
+class Position(Model):
+    """Where the editor draws a node, in pixels of the canvas."""
+
+    x: float = Field(default=0, title="X", description="Pixels from the left.", ge=-1e6, le=1e6)
+    y: float = Field(default=0, title="Y", description="Pixels from the top.", ge=-1e6, le=1e6)
+
+
+class Comment(Model):
+    """A remark of a designer on a node; visitors never see it."""
+
+    text: str = Field(title="Text", description="The remark.", min_length=1, max_length=2_000)
+    author: str | None = Field(default=None, title="Author", description="Who wrote it.", max_length=200)
+    created_at: str | None = Field(
+        default=None, title="Written at", description="ISO 8601 time at which it was written.", max_length=40
+    )
+    resolved: bool = Field(default=False, title="Resolved", description="Whether it has been dealt with.")
+
+
+class NodeCommon(Model):
+    """What the data of every kind may carry for the people who draw the flow."""
+
+    label: str | None = Field(
+        default=None,
+        title="Name",
+        description="Shown on the canvas, in analytics and in the Temporal UI instead of the id.",
+        max_length=120,
+    )
+    comments: list[Comment] = Field(
+        default_factory=list, title="Comments", description="Remarks of designers.", max_length=50
+    )
+
+
+def localized(text: str | dict[str, str] | TemplateReference | None, language: str, fallback: str) -> str:
+    """Picks the text for `language`: the exact tag, its base tag, the flow's language, then any.
+
+    A response template that publishing did not resolve reads as an empty text.
+    """
+    if text is None or isinstance(text, TemplateReference):
+        return ""
+    if isinstance(text, str):
+        return text
+    for tag in (language, language.split("-")[0], fallback, fallback.split("-")[0]):
+        if tag in text:
+            return text[tag]
+    return text[min(text)]
+
+
+Json = Any

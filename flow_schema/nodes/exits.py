@@ -1,0 +1,40 @@
+"""Exits: the named places of a node at which edges begin."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from flow_schema.fields import Model
+
+
+class Exit(Model):
+    """One exit of a node; its id is the `sourceHandle` of the edge that leaves there."""
+
+    id: str = Field(
+        title="Exit",
+        description="A reserved name (`next`, `error`, ...) or `option:<id>`, `branch:<id>`, `tool:<id>`.",
+        max_length=80,
+    )
+    label: str = Field(title="Label", description="What the editor shows at the handle.", max_length=200)
+    optional: bool = Field(
+        default=False,
+        title="Optional",
+        description="Whether leaving it without an edge is ordinary and deserves no warning.",
+    )
+
+
+NEXT = Exit(id="next", label="Next")
+ERROR = Exit(id="error", label="Error", optional=True)
+NO_REPLY = Exit(id="no_reply", label="No reply")
+
+
+def option_exit(option_id: str, label: str, *, optional: bool = False) -> Exit:
+    return Exit(id=f"option:{option_id}", label=label[:200], optional=optional)
+
+
+def branch_exit(branch_id: str, label: str) -> Exit:
+    return Exit(id=f"branch:{branch_id}", label=label[:200])
+
+
+def tool_exit(tool_id: str, label: str) -> Exit:
+    return Exit(id=f"tool:{tool_id}", label=label[:200])
