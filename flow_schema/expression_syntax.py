@@ -1,10 +1,10 @@
 """From the characters of a formula or a `{{ }}` text to a checked, cached tree.
 
-Formulas are Python's operator expressions with a smaller grammar. A scanner of ours goes first: it knows only
-strings, numbers and brackets, makes a backslash in a string mean itself unless it stands in one of the escapes
-below (so that "\\d+" can be written as it is thought), and refuses what Python would warn about, so that the
-outcome depends on no warning filter and no interpreter version. Python's parser reads the rest, and one pass
-over the tree refuses every construct that is not listed in `_check_node`.
+Formulas are Python's operator expressions with a smaller grammar. A scanner of ours goes first: it knows
+only strings, numbers and brackets, makes a backslash in a string mean itself unless it stands in one of the
+escapes below (so that "\\d+" can be written as it is thought), and refuses what Python would warn about, so
+that the outcome depends on no warning filter and no interpreter version. Python's parser reads the rest,
+and one pass over the tree refuses every construct that is not listed in `_check_node`.
 """
 
 import ast
@@ -68,16 +68,18 @@ class Formula:
 @lru_cache(maxsize=1024)
 def read_formula(source: str) -> Formula:
     """Parse and check one formula. Raises ExpressionError. The cache holds the most recent 1,024 formulas."""
+    python_text = ""
+    insertions: tuple[int, ...] = ()
     try:
         if len(source) > MAX_FORMULA_CHARS:
-            raise FormulaFault(f"the formula is longer than {MAX_FORMULA_CHARS:,} characters; split it in two")
+            raise FormulaFault(
+                f"the formula is longer than {MAX_FORMULA_CHARS:,} characters; split it in two"
+            )
         python_text, insertions = _scan(source)
         body = _parse(source, python_text, insertions)
         paths: set[tuple[str, ...]] = set()
-        nodes = 0
-        for node in _walk(body):
-            nodes += 1
-            if nodes > MAX_FORMULA_NODES:
+        for count, node in enumerate(_walk(body), start=1):
+            if count > MAX_FORMULA_NODES:
                 raise FormulaFault(f"the formula has more than {MAX_FORMULA_NODES:,} parts; split it in two")
             _check_node(node)
         _collect_paths(body, paths)
@@ -155,7 +157,9 @@ def _is_name_character(character: str) -> bool:
 def _scan_string(source: str, start: int) -> tuple[str, int, list[int]]:
     quote = source[start]
     if source.startswith(quote * 3, start):
-        raise FormulaFault("put text between single quotes or double quotes, not three of them", position=start)
+        raise FormulaFault(
+            "put text between single quotes or double quotes, not three of them", position=start
+        )
     out = [quote]
     doubled: list[int] = []
     index = start + 1
@@ -193,7 +197,9 @@ def _scan_number(source: str, start: int) -> tuple[str, int]:
         raise FormulaFault("write numbers with the digits 0 to 9", position=start)
     after = found.end()
     if after < len(source) and (_is_name_character(source[after]) or source[after] == "."):
-        raise FormulaFault(f"the number {found.group()!r} runs into what follows; put a space", position=start)
+        raise FormulaFault(
+            f"the number {found.group()!r} runs into what follows; put a space", position=start
+        )
     return found.group(), after
 
 
@@ -269,7 +275,8 @@ def _check_node(node: ast.AST) -> None:
             pass
         case _:
             raise FormulaFault(
-                f"'{_construct(node)}' is not part of formulas; use values, operators and the documented functions",
+                f"'{_construct(node)}' is not part of formulas; use values, operators and the documented "
+                f"functions",
                 node=node if isinstance(node, ast.expr) else None,
             )
 
@@ -302,7 +309,9 @@ def _check_call(node: ast.Call) -> None:
     if name not in FUNCTIONS:
         raise FormulaFault(f"there is no function {name!r}{_suggestion(name)}", node=node)
     if node.keywords:
-        raise FormulaFault(f"write the values of {name} in order, without names: {FUNCTIONS[name].signature}", node=node)
+        raise FormulaFault(
+            f"write the values of {name} in order, without names: {FUNCTIONS[name].signature}", node=node
+        )
     if any(isinstance(argument, ast.Starred) for argument in node.args):
         raise FormulaFault("'*' can't be written in front of a value", node=node)
     least, most = IMPLEMENTATIONS[name].least, IMPLEMENTATIONS[name].most
@@ -319,7 +328,11 @@ def _suggestion(name: str) -> str:
     for known in FUNCTIONS:
         if known.replace("_", "") == flat:
             return f"; did you mean {known!r}?"
-    near = [known for known in FUNCTIONS if len(wanted) >= 3 and (known.startswith(wanted) or wanted.startswith(known))]
+    near = [
+        known
+        for known in FUNCTIONS
+        if len(wanted) >= 3 and (known.startswith(wanted) or wanted.startswith(known))
+    ]
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -394,7 +407,9 @@ def _formula_end(text: str, start: int) -> int:
         if character in "\"'":
             closing = _string_end(text, index)
             if closing is None:
-                raise ExpressionError(text, "a text between '{{' and '}}' is never closed by its quote", index)
+                raise ExpressionError(
+                    text, "a text between '{{' and '}}' is never closed by its quote", index
+                )
             index = closing
         elif character == "{":
             depth += 1
@@ -405,7 +420,9 @@ def _formula_end(text: str, start: int) -> int:
                 raise ExpressionError(text, "a formula is closed by two braces: '}}'", index)
             depth -= 1
         index += 1
-    raise ExpressionError(text, "a '{{' is never closed by '}}'; write '\\{{' for two literal braces", start - 2)
+    raise ExpressionError(
+        text, "a '{{' is never closed by '}}'; write '\\{{' for two literal braces", start - 2
+    )
 
 
 def _string_end(text: str, start: int) -> int | None:

@@ -42,8 +42,8 @@ class FormulaFault(Exception):
 class ExpressionError(ValueError):
     """A formula or a `{{ }}` text that can't be read or computed.
 
-    `expression` is the formula (or the whole text, when its braces are the problem), `reason` a sentence that a
-    flow designer can act on, `position` the index of the offending character in `expression`, if known.
+    `expression` is the formula (or the whole text, when its braces are the problem), `reason` a sentence that
+    a flow designer can act on, `position` the index of the offending character in `expression`, if known.
     """
 
     def __init__(self, expression: str, reason: str, position: int | None = None) -> None:
@@ -60,7 +60,7 @@ class ExpressionError(ValueError):
 
 @dataclass(slots=True)
 class Context:
-    """What an evaluation knows besides its variables: the time, the timezone's name and the work it may do."""
+    """What an evaluation knows besides its variables: time, timezone and the work it may do."""
 
     now: datetime
     timezone: str
@@ -151,8 +151,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return admit(dict(value))
     raise FormulaFault(
-        f"a variable holds a value of the kind {type(value).__name__!r}; formulas know text, numbers, yes/no, "
-        "lists and objects"
+        f"a variable holds a value of the kind {type(value).__name__!r}; formulas know text, numbers, "
+        "yes/no, lists and objects"
     )
 
 
@@ -164,17 +164,17 @@ def settle(value: Any, size_limit: int = MAX_RESULT_SIZE) -> Any:
     """
     left = size_limit
 
-    def copy(item: Any, depth: int) -> Any:
+    def copy(raw: Any, depth: int) -> Any:
         nonlocal left
-        item = admit(item)
+        item: Any = admit(raw)
         left -= 1 if type(item) is not str else len(item)
-        if type(item) is list or type(item) is dict:
+        if isinstance(item, list | dict):
             left -= len(item)
             if depth >= MAX_VALUE_DEPTH:
                 raise FormulaFault(f"the result is nested more than {MAX_VALUE_DEPTH} levels deep")
             if left < 0:
                 raise _too_large(size_limit)
-            if type(item) is list:
+            if isinstance(item, list):
                 return [copy(child, depth + 1) for child in item]
             for key in item:
                 check_key(key)

@@ -7,7 +7,9 @@ from typing import Final
 from flow_schema.expression_functions import collections, dates, numbers, texts
 from flow_schema.expression_functions.registry import FunctionDocument, Implementation, combine
 
-_documents, _implementations = combine([texts.GROUP, numbers.GROUP, dates.GROUP, collections.LISTS, collections.OBJECTS])
+_documents, _implementations = combine(
+    [texts.GROUP, numbers.GROUP, dates.GROUP, collections.LISTS, collections.OBJECTS]
+)
 
 FUNCTIONS: Final[Mapping[str, FunctionDocument]] = MappingProxyType(dict(_documents))
 IMPLEMENTATIONS: Final[Mapping[str, Implementation]] = MappingProxyType(dict(_implementations))

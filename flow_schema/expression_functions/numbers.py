@@ -1,7 +1,8 @@
 """Functions on numbers. Rounding goes by decimal digits, halves away from zero, as people are taught."""
 
 import math
-from decimal import ROUND_HALF_UP, Context as DecimalContext, Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from decimal import Context as DecimalContext
 from typing import Any, Final
 
 from flow_schema.expression_functions.registry import FunctionGroup, anything, integer, number, text
@@ -11,9 +12,11 @@ from flow_schema.expression_values import Context, FormulaFault, kind_of
 GROUP: Final = FunctionGroup("Numbers")
 _ARITHMETIC: Final = DecimalContext(prec=400, rounding=ROUND_HALF_UP)
 _MAX_DECIMALS: Final = 15
+_NO_FALLBACK: Final = object()
 _SEPARATORS: Final = {"en": (",", "."), "es": (".", ",")}
 _CURRENCY_SIGNS: Final = {
-    "EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "BRL": "R$", "MXN": "$", "ARS": "$", "CLP": "$", "COP": "$",
+    "EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "BRL": "R$",
+    "MXN": "$", "ARS": "$", "CLP": "$", "COP": "$",
 }  # fmt: skip
 _WITHOUT_CENTS: Final = frozenset({"JPY", "CLP", "KRW", "PYG"})
 
@@ -40,35 +43,55 @@ def _numbers(context: Context, values: tuple[Any, ...]) -> list[int | float]:
     return [number(context, value) for value in values]
 
 
-@GROUP.define('number(value, fallback, language = "en")', "The number that a text says. What says none gives the fallback, or is an error without one. With \"es\", `1.234,5` is read.", example='number("12.50")', result=12.5, takes=(anything, anything, text))
-def read(value: Any, *rest: Any) -> Any:
-    if len(rest) > 2:
-        raise FormulaFault("takes a value, a fallback and a language")
+@GROUP.define(
+    'number(value, fallback, language = "en")',
+    "The number that a text says. What says none gives the fallback, or is an error without one. "
+    'With "es", `1.234,5` is read.',
+    example='number("12.50")',
+    result=12.5,
+    takes=(anything, anything, text),
+)
+def read(value: Any, fallback: Any = _NO_FALLBACK, language: str = "en") -> Any:
     found: int | float | None = None
     if isinstance(value, int | float):
         found = int(value) if isinstance(value, bool) else value
     elif isinstance(value, str):
-        found = read_number(value, language_of(rest[1]) if len(rest) == 2 else "en")
+        found = read_number(value, language_of(language))
     if found is not None:
         return found
-    if rest:
-        return rest[0]
+    if fallback is not _NO_FALLBACK:
+        return fallback
     shown = f"the text {value[:40]!r}" if isinstance(value, str) else f"a value of the kind {kind_of(value)}"
     raise FormulaFault(f"{shown} says no number; number(value, 0) gives 0 in that case")
 
 
-@GROUP.define("int(value)", "The whole part of a number, or of the number that a text says.", example='int("12.9")', result=12, takes=(anything,))
+@GROUP.define(
+    "int(value)",
+    "The whole part of a number, or of the number that a text says.",
+    example='int("12.9")',
+    result=12,
+    takes=(anything,),
+)
 def whole(value: Any) -> int:
-    return math.trunc(read(value))
+    found: int | float = read(value)
+    return math.trunc(found)
 
 
-@GROUP.define("round(number, decimals = 0)", "Rounded, halves away from zero.", example="round(2.345, 2)", result=2.35, takes=(number, integer))
+@GROUP.define(
+    "round(number, decimals = 0)",
+    "Rounded, halves away from zero.",
+    example="round(2.345, 2)",
+    result=2.35,
+    takes=(number, integer),
+)
 def rounded(value: int | float, decimals: int = 0) -> int | float:
     found = _rounded(value, decimals)
     return int(found) if decimals == 0 else float(found)
 
 
-@GROUP.define("floor(number)", "The next whole number below.", example="floor(-1.5)", result=-2, takes=(number,))
+@GROUP.define(
+    "floor(number)", "The next whole number below.", example="floor(-1.5)", result=-2, takes=(number,)
+)
 def floor(value: int | float) -> int:
     return math.floor(value)
 
@@ -83,34 +106,65 @@ def absolute(value: int | float) -> int | float:
     return abs(value)
 
 
-@GROUP.define("min(numbers...)", "The smallest of several numbers or of a list; empty if there is none.", example="min(3, 1, 2)", result=1, takes=(anything,))
+@GROUP.define(
+    "min(numbers...)",
+    "The smallest of several numbers or of a list; empty if there is none.",
+    example="min(3, 1, 2)",
+    result=1,
+    takes=(anything,),
+)
 def smallest(context: Context, *values: Any) -> int | float | None:
     return min(_numbers(context, values), default=None)
 
 
-@GROUP.define("max(numbers...)", "The largest of several numbers or of a list; empty if there is none.", example="max([3, 1, 2])", result=3, takes=(anything,))
+@GROUP.define(
+    "max(numbers...)",
+    "The largest of several numbers or of a list; empty if there is none.",
+    example="max([3, 1, 2])",
+    result=3,
+    takes=(anything,),
+)
 def largest(context: Context, *values: Any) -> int | float | None:
     return max(_numbers(context, values), default=None)
 
 
-@GROUP.define("sum(numbers...)", "The sum of several numbers or of a list.", example="sum([0.1, 0.2, 3])", result=3.3, takes=(anything,))
+@GROUP.define(
+    "sum(numbers...)",
+    "The sum of several numbers or of a list.",
+    example="sum([0.1, 0.2, 3])",
+    result=3.3,
+    takes=(anything,),
+)
 def total(context: Context, *values: Any) -> int | float:
-    return _sum(_numbers(context, values))
+    return add_up(_numbers(context, values))
 
 
-def _sum(values: list[int | float]) -> int | float:
+def add_up(values: list[int | float]) -> int | float:
+    """The sum, exact for whole numbers and correctly rounded for others, whatever their order."""
     if all(isinstance(value, int) for value in values):
         return sum(values)
     return math.fsum(values)
 
 
-@GROUP.define("average(numbers...)", "The mean of several numbers or of a list; empty if there is none.", example="average([1, 2, 6])", result=3.0, takes=(anything,))
+@GROUP.define(
+    "average(numbers...)",
+    "The mean of several numbers or of a list; empty if there is none.",
+    example="average([1, 2, 6])",
+    result=3.0,
+    takes=(anything,),
+)
 def average(context: Context, *values: Any) -> float | None:
     found = _numbers(context, values)
-    return _sum(found) / len(found) if found else None
+    return add_up(found) / len(found) if found else None
 
 
-@GROUP.define('format_number(number, decimals = 0, language = "en")', "With thousands separated and so many decimals, in the notation of en or es.", example='format_number(1234.5, 2, "es")', result="1.234,50", takes=(number, integer, text))
+@GROUP.define(
+    'format_number(number, decimals = 0, language = "en")',
+    "With thousands separated and so many decimals, in the notation of en or es.",
+    example='format_number(1234.5, 2, "es")',
+    result="1.234,50",
+    takes=(number, integer, text),
+)
 def format_number(value: int | float, decimals: int = 0, language: str = "en") -> str:
     thousands, point = _SEPARATORS[language_of(language)]
     shown = format(_rounded(value, decimals), ",f")
@@ -119,7 +173,13 @@ def format_number(value: int | float, decimals: int = 0, language: str = "en") -
     return shown.replace(",", "\0").replace(".", point).replace("\0", thousands)
 
 
-@GROUP.define('format_currency(number, currency, language = "en")', "An amount of money; the currency by its three letters.", example='format_currency(1234.5, "EUR", "es")', result="1.234,50 €", takes=(number, text, text))
+@GROUP.define(
+    'format_currency(number, currency, language = "en")',
+    "An amount of money; the currency by its three letters.",
+    example='format_currency(1234.5, "EUR", "es")',
+    result="1.234,50 €",
+    takes=(number, text, text),
+)
 def format_currency(value: int | float, currency: str, language: str = "en") -> str:
     code = currency.strip().upper()
     if len(code) != 3 or not (code.isascii() and code.isalpha()):

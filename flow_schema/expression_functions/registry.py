@@ -1,9 +1,10 @@
 """How a function of the expression language is declared, and how its values are read.
 
-A declaration holds everything there is to know about a function: its signature, its description, an example with
-its result (which the tests evaluate) and how each argument is converted before the function sees it. The rules
-of conversion are the same everywhere: an empty value counts as empty text, an empty list or an empty object; a
-number counts as text where text is asked for; anything else is refused with the name of the function.
+A declaration holds everything there is to know about a function: its signature, its description, an example
+with its result (which the tests evaluate) and how each argument is converted before the function sees it.
+The rules of conversion are the same everywhere: an empty value counts as empty text, an empty list or an
+empty object; a number counts as text where text is asked for; anything else is refused with the name of the
+function.
 """
 
 import inspect
@@ -63,12 +64,18 @@ class FunctionGroup:
         self.implementations: dict[str, Implementation] = {}
 
     def define(
-        self, signature: str, description: str, *, example: str, result: Any, takes: tuple[Converter, ...] = ()
+        self,
+        signature: str,
+        description: str,
+        *,
+        example: str,
+        result: Any,
+        takes: tuple[Converter, ...] = (),
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare the decorated function under the name in `signature`.
 
-        `takes` has one converter a parameter; the last one also converts the values of a `*` parameter. A first
-        parameter named `context` receives the evaluation's context and is not counted.
+        `takes` has one converter a parameter; the last one also converts the values of a `*` parameter.
+        A first parameter named `context` receives the evaluation's context and is not counted.
         """
         name = signature.partition("(")[0]
 
@@ -78,7 +85,9 @@ class FunctionGroup:
             if wants_context:
                 parameters = parameters[1:]
             variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
-            positional = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL]
+            positional = [
+                parameter for parameter in parameters if parameter.kind is not parameter.VAR_POSITIONAL
+            ]
             least = sum(1 for parameter in positional if parameter.default is parameter.empty)
             most = None if variadic else len(positional)
             self.documents[name] = FunctionDocument(name, self.title, signature, description, example, result)
@@ -141,7 +150,9 @@ def record(context: Context, value: Any) -> dict[str, Any]:
     raise FormulaFault(f"needs an object, not a value of the kind {kind_of(value)}")
 
 
-def combine(groups: list[FunctionGroup]) -> tuple[Mapping[str, FunctionDocument], Mapping[str, Implementation]]:
+def combine(
+    groups: list[FunctionGroup],
+) -> tuple[Mapping[str, FunctionDocument], Mapping[str, Implementation]]:
     """One table of all groups; a name may be declared once."""
     documents: dict[str, FunctionDocument] = {}
     implementations: dict[str, Implementation] = {}
