@@ -5,6 +5,8 @@ Spoken by the API, the workflow and the chat clients. Everything here is plain J
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -402,6 +404,17 @@ class TurnReply(Turn):
         title="Answered by",
         description="The id of a later input whose reply answers this one too (texts sent in a burst).",
     )
+    input_hash: str = Field(
+        default="",
+        title="Input's hash",
+        description="`input_hash` of the input answered, to notice an id used for two different inputs.",
+    )
+
+
+def input_hash(value: BaseModel) -> str:
+    """SHA-256 of the input's canonical JSON, 32 hexadecimal digits: equal inputs give equal hashes."""
+    data = json.dumps(value.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(data.encode()).hexdigest()[:32]
 
 
 # --- what the team does ----------------------------------------------------------------------------
@@ -541,5 +554,7 @@ class Refusal(StrEnum):
     UNKNOWN_EXIT = "unknown-exit"
     BAD_VARIABLE = "bad-variable"
     CALLBACK_USED = "callback-used"
+    ANSWERED_BEFORE = "answered-before"
+    """It was answered so long ago that only the tables hold the reply."""
     DRAINING = "try-again"
     """Passing: the conversation is moving to a new run; the same input is accepted a moment later."""
