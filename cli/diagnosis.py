@@ -36,6 +36,7 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", re.MULTILINE)
 _USUAL_PORTS = {"api": 8000, "temporal": 7233, "temporal_ui": 8233, "postgres": 5432}
 _LEAST_DISK_BYTES = 1024**3
 _LEAST_POSTGRES = 150_000
+_LEAST_PYTHON = (3, 11)
 _LARGEST_CLOCK_GAP_SECONDS = 5.0
 
 
@@ -70,7 +71,7 @@ async def examine(settings: Settings, installation: Installation) -> list[Findin
 
 async def _python(_settings: Settings, _installation: Installation) -> list[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
+    if sys.version_info[:2] < _LEAST_PYTHON:
         mend = "Install Python 3.11 or later and run `make setup` again."
         return [Finding("python", Verdict.broken, f"Python {version} is too old.", mend)]
     return [Finding("python", Verdict.good, f"Python {version}")]
