@@ -42,7 +42,7 @@ Operator = Literal[
 class Rule(Model):
     """Compares a value. Text is compared without case; numbers and dates in texts are read as such."""
 
-    type: Literal["rule"] = Field(default="rule", title="Type", description="A single comparison.")
+    type: Literal["rule"] = Field(title="Type", description="A single comparison.")
     left: Formula = Field(
         title="Value", description="A variable's name or a formula, such as `order.status`."
     )

@@ -13,7 +13,7 @@ from flow_schema.nodes.exits import NEXT, Exit
 class OpenTrigger(Model):
     """The visitor opens the chat."""
 
-    kind: Literal["open"] = Field(default="open", title="Kind", description="The visitor opens the chat.")
+    kind: Literal["open"] = Field(title="Kind", description="The visitor opens the chat.")
 
 
 class KeywordTrigger(Model):
