@@ -22,7 +22,7 @@ from flow_schema.expression_values import (
     MAX_FORMULA_DEPTH,
     MAX_FORMULA_NODES,
     ExpressionError,
-    FormulaFault,
+    FormulaFaultError,
 )
 
 LITERAL_NAMES: Final = {"true": True, "false": False, "null": None}
@@ -67,12 +67,12 @@ class Formula:
 
 @lru_cache(maxsize=1024)
 def read_formula(source: str) -> Formula:
-    """Parse and check one formula. Raises ExpressionError. The cache holds the most recent 1,024 formulas."""
+    """Parse and check one formula. Raises ExpressionError; cached."""
     python_text = ""
     insertions: tuple[int, ...] = ()
     try:
         if len(source) > MAX_FORMULA_CHARS:
-            raise FormulaFault(
+            raise FormulaFaultError(
                 f"the formula is longer than {MAX_FORMULA_CHARS:,} characters; split it in two"
             )
         python_text, insertions = _scan(source)
@@ -80,10 +80,12 @@ def read_formula(source: str) -> Formula:
         paths: set[tuple[str, ...]] = set()
         for count, node in enumerate(_walk(body), start=1):
             if count > MAX_FORMULA_NODES:
-                raise FormulaFault(f"the formula has more than {MAX_FORMULA_NODES:,} parts; split it in two")
+                raise FormulaFaultError(
+                    f"the formula has more than {MAX_FORMULA_NODES:,} parts; split it in two"
+                )
             _check_node(node)
         _collect_paths(body, paths)
-    except FormulaFault as fault:
+    except FormulaFaultError as fault:
         position = fault.position
         if position is None and fault.node is not None:
             position = _source_position(python_text, getattr(fault.node, "col_offset", 0), insertions)
@@ -121,15 +123,19 @@ def _scan(source: str) -> tuple[str, tuple[int, ...]]:
         elif character in "([{":
             brackets.append(character)
             if len(brackets) > _MAX_BRACKETS:
-                raise FormulaFault("the formula is nested too deeply", position=index)
+                raise FormulaFaultError("the formula is nested too deeply", position=index)
         elif character in ")]}":
             if not brackets or brackets.pop() != _BRACKETS[character]:
-                raise FormulaFault(f"there is a {character!r} without its opening bracket", position=index)
+                raise FormulaFaultError(
+                    f"there is a {character!r} without its opening bracket", position=index
+                )
         elif character in "“”„‘’«»`":
-            raise FormulaFault("put text between straight quotes, like \"this\" or 'this'", position=index)
+            raise FormulaFaultError(
+                "put text between straight quotes, like \"this\" or 'this'", position=index
+            )
         elif character in "#;\\!" and not source.startswith("!=", index):
             hint = "; write 'not' for the opposite" if character == "!" else ""
-            raise FormulaFault(f"unexpected {character!r}{hint}", position=index)
+            raise FormulaFaultError(f"unexpected {character!r}{hint}", position=index)
         elif character.isdecimal() or (character == "." and source[index + 1 : index + 2].isdecimal()):
             piece, after = _scan_number(source, index)
         elif character.isidentifier():
@@ -137,16 +143,16 @@ def _scan(source: str) -> tuple[str, tuple[int, ...]]:
                 after += 1
             piece = source[index:after]
             if after < length and source[after] in "\"'" and not keyword.iskeyword(piece):
-                raise FormulaFault(f"unexpected {piece!r} in front of a quote", position=index)
+                raise FormulaFaultError(f"unexpected {piece!r} in front of a quote", position=index)
         elif not (" " <= character <= "~"):
-            raise FormulaFault(f"unexpected character {character!r}", position=index)
+            raise FormulaFaultError(f"unexpected character {character!r}", position=index)
         out.append(piece)
         written += len(piece)
         index = after
     if brackets:
-        raise FormulaFault(f"a {brackets[-1]!r} is never closed")
+        raise FormulaFaultError(f"a {brackets[-1]!r} is never closed")
     if not any(piece != " " for piece in out):
-        raise FormulaFault("the formula is empty")
+        raise FormulaFaultError("the formula is empty")
     return "(" + "".join(out) + ")", tuple(insertions)
 
 
@@ -157,7 +163,7 @@ def _is_name_character(character: str) -> bool:
 def _scan_string(source: str, start: int) -> tuple[str, int, list[int]]:
     quote = source[start]
     if source.startswith(quote * 3, start):
-        raise FormulaFault(
+        raise FormulaFaultError(
             "put text between single quotes or double quotes, not three of them", position=start
         )
     out = [quote]
@@ -172,7 +178,9 @@ def _scan_string(source: str, start: int) -> tuple[str, int, list[int]]:
             follower = source[index + 1]
             if _UNICODE_ESCAPE.match(source, index + 1):
                 if 0xD800 <= int(source[index + 2 : index + 6], 16) <= 0xDFFF:
-                    raise FormulaFault("write the character itself instead of this '\\u'", position=index)
+                    raise FormulaFaultError(
+                        "write the character itself instead of this '\\u'", position=index
+                    )
             elif follower not in _ESCAPES:
                 doubled.append(sum(map(len, out)))
                 out.append("\\")
@@ -182,22 +190,22 @@ def _scan_string(source: str, start: int) -> tuple[str, int, list[int]]:
                 index += 1
         elif character in "\n\r\f\0" or "\ud800" <= character <= "\udfff":
             if character not in "\n\r":
-                raise FormulaFault("the text holds a character that can't be used", position=index)
+                raise FormulaFaultError("the text holds a character that can't be used", position=index)
             out.append("\\n")
             doubled.append(sum(map(len, out)) - 1)
         else:
             out.append(character)
         index += 1
-    raise FormulaFault("a text is never closed; its last quote is missing", position=start)
+    raise FormulaFaultError("a text is never closed; its last quote is missing", position=start)
 
 
 def _scan_number(source: str, start: int) -> tuple[str, int]:
     found = _NUMBER.match(source, start)
     if found is None:
-        raise FormulaFault("write numbers with the digits 0 to 9", position=start)
+        raise FormulaFaultError("write numbers with the digits 0 to 9", position=start)
     after = found.end()
     if after < len(source) and (_is_name_character(source[after]) or source[after] == "."):
-        raise FormulaFault(
+        raise FormulaFaultError(
             f"the number {found.group()!r} runs into what follows; put a space", position=start
         )
     return found.group(), after
@@ -208,11 +216,11 @@ def _parse(source: str, python_text: str, insertions: tuple[int, ...]) -> ast.ex
         return ast.parse(python_text, mode="eval").body
     except SyntaxError as error:
         column = None if not error.offset else _original_position(error.offset - 2, insertions)
-        raise FormulaFault(_syntax_reason(source), position=_within(column, source)) from None
+        raise FormulaFaultError(_syntax_reason(source), position=_within(column, source)) from None
     except (RecursionError, MemoryError):
-        raise FormulaFault("the formula is nested too deeply") from None
+        raise FormulaFaultError("the formula is nested too deeply") from None
     except ValueError:
-        raise FormulaFault("the formula holds a number or character that can't be read") from None
+        raise FormulaFaultError("the formula holds a number or character that can't be read") from None
 
 
 def _within(column: int | None, source: str) -> int | None:
@@ -237,7 +245,7 @@ def _walk(root: ast.expr) -> Iterator[ast.AST]:
     while pending:
         node, depth = pending.pop()
         if depth > MAX_FORMULA_DEPTH:
-            raise FormulaFault("the formula is nested too deeply")
+            raise FormulaFaultError("the formula is nested too deeply")
         yield node
         for child in ast.iter_child_nodes(node):
             if not isinstance(child, ast.expr_context):
@@ -249,23 +257,25 @@ def _check_node(node: ast.AST) -> None:
         case ast.Constant(value=str() | bool() | int() | float() | None):
             pass
         case ast.Name(id=name) if name.startswith("_"):
-            raise FormulaFault("names can't begin with '_'", node=node)
+            raise FormulaFaultError("names can't begin with '_'", node=node)
         case ast.Attribute(attr=key) if key.startswith("_"):
-            raise FormulaFault(f"write [{key!r}] to read a key that begins with '_'", node=node)
+            raise FormulaFaultError(f"write [{key!r}] to read a key that begins with '_'", node=node)
         case ast.Call():
             _check_call(node)
         case ast.Compare():
             for operator, right in zip(node.ops, node.comparators, strict=True):
                 if isinstance(operator, ast.Is | ast.IsNot) and not _is_none(right):
-                    raise FormulaFault("write '==' or '!=' to compare; 'is' goes with None alone", node=node)
+                    raise FormulaFaultError(
+                        "write '==' or '!=' to compare; 'is' goes with None alone", node=node
+                    )
         case ast.Dict(keys=keys) if None in keys:
-            raise FormulaFault("write merge(a, b) to join two objects", node=node)
+            raise FormulaFaultError("write merge(a, b) to join two objects", node=node)
         case ast.Slice(step=ast.expr()):
-            raise FormulaFault("write [first:last], without a step", node=node.step)
+            raise FormulaFaultError("write [first:last], without a step", node=node.step)
         case ast.Tuple() | ast.Set():
-            raise FormulaFault("write lists in square brackets, like [1, 2]", node=node)
+            raise FormulaFaultError("write lists in square brackets, like [1, 2]", node=node)
         case ast.BinOp() | ast.UnaryOp() if not isinstance(node.op, _OPERATORS):
-            raise FormulaFault("this operator is not part of formulas", node=node)
+            raise FormulaFaultError("this operator is not part of formulas", node=node)
         case (
             ast.Name() | ast.Attribute() | ast.BinOp() | ast.UnaryOp() | ast.BoolOp() | ast.IfExp()
             | ast.Subscript() | ast.Slice() | ast.List() | ast.Dict()
@@ -274,7 +284,7 @@ def _check_node(node: ast.AST) -> None:
         case ast.operator() | ast.unaryop() | ast.boolop() | ast.cmpop():
             pass
         case _:
-            raise FormulaFault(
+            raise FormulaFaultError(
                 f"'{_construct(node)}' is not part of formulas; use values, operators and the documented "
                 f"functions",
                 node=node if isinstance(node, ast.expr) else None,
@@ -283,9 +293,9 @@ def _check_node(node: ast.AST) -> None:
 
 def _construct(node: ast.AST) -> str:
     words = {
-        ast.Lambda: "lambda", ast.NamedExpr: ":=", ast.JoinedStr: "f\"\"", ast.Starred: "*", ast.Await: "await",
-        ast.Yield: "yield", ast.YieldFrom: "yield", ast.ListComp: "for", ast.SetComp: "for", ast.DictComp: "for",
-        ast.GeneratorExp: "for", ast.comprehension: "for", ast.Constant: "...",
+        ast.Lambda: "lambda", ast.NamedExpr: ":=", ast.Starred: "*", ast.Await: "await",
+        ast.Yield: "yield", ast.YieldFrom: "yield", ast.ListComp: "for", ast.SetComp: "for",
+        ast.DictComp: "for", ast.GeneratorExp: "for", ast.comprehension: "for", ast.Constant: "...",
     }  # fmt: skip
     return words.get(type(node), type(node).__name__)
 
@@ -302,21 +312,21 @@ def _check_call(node: ast.Call) -> None:
     if isinstance(node.func, ast.Attribute):
         name = node.func.attr
         advice = f"; write {name}(...)" if name in FUNCTIONS else ""
-        raise FormulaFault(f"'.{name}()' is not part of formulas{advice}", node=node)
+        raise FormulaFaultError(f"'.{name}()' is not part of formulas{advice}", node=node)
     if not isinstance(node.func, ast.Name):
-        raise FormulaFault("only the documented functions can be called, by their names", node=node)
+        raise FormulaFaultError("only the documented functions can be called, by their names", node=node)
     name = node.func.id
     if name not in FUNCTIONS:
-        raise FormulaFault(f"there is no function {name!r}{_suggestion(name)}", node=node)
+        raise FormulaFaultError(f"there is no function {name!r}{_suggestion(name)}", node=node)
     if node.keywords:
-        raise FormulaFault(
+        raise FormulaFaultError(
             f"write the values of {name} in order, without names: {FUNCTIONS[name].signature}", node=node
         )
     if any(isinstance(argument, ast.Starred) for argument in node.args):
-        raise FormulaFault("'*' can't be written in front of a value", node=node)
+        raise FormulaFaultError("'*' can't be written in front of a value", node=node)
     least, most = IMPLEMENTATIONS[name].least, IMPLEMENTATIONS[name].most
     if len(node.args) < least or (most is not None and len(node.args) > most):
-        raise FormulaFault(f"{name} takes other values: {FUNCTIONS[name].signature}", node=node)
+        raise FormulaFaultError(f"{name} takes other values: {FUNCTIONS[name].signature}", node=node)
 
 
 def _suggestion(name: str) -> str:
@@ -372,7 +382,8 @@ def is_variable_name(text: str) -> bool:
 def split_text(text: str) -> tuple[str | Formula, ...]:
     """Split a text into its literal parts and its checked formulas. Raises ExpressionError.
 
-    `\\{{` stands for two literal braces; a `}}` that closes nothing is literal too, since bodies in JSON end so.
+    `\\{{` stands for two literal braces; a `}}` that closes nothing is literal too, since bodies in
+    JSON end so.
     """
     parts: list[str | Formula] = []
     literal: list[str] = []

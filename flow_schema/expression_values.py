@@ -1,11 +1,11 @@
 """Values, limits and faults of the expression language.
 
-A value is what JSON can say: None, yes/no, whole and decimal numbers, text, lists and objects (dicts with text
-keys). Dates are ISO 8601 text. Everything here is counted rather than timed, so that a formula that is refused
-for its size is refused on every machine and in every replay.
+A value is what JSON can say: None, yes/no, whole and decimal numbers, text, lists and objects (dicts with
+text keys). Dates are ISO 8601 text. Everything here is counted rather than timed, so that a formula that is
+refused for its size is refused on every machine and in every replay.
 
-Faults: `FormulaFault` is raised inside an evaluation and carries the reason alone; the public functions of
-`flow_schema.expressions` turn it into `ExpressionError`, which adds the formula.
+Faults: `FormulaFaultError` is raised inside an evaluation and carries the reason alone; the public
+functions of `flow_schema.expressions` turn it into `ExpressionError`, which adds the formula.
 """
 
 import ast
@@ -24,12 +24,12 @@ MAX_RESULT_SIZE: Final = 100_000
 MAX_VALUE_DEPTH: Final = 64
 MAX_INTEGER: Final = 10**30
 MAX_WORK: Final = 1_000_000
-CHARS_PER_WORK: Final = 16
+CHARS_PER_WORK: Final = 4
 
 _PLAIN_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-class FormulaFault(Exception):
+class FormulaFaultError(Exception):
     """What is wrong, before it is known which formula it is wrong in."""
 
     def __init__(self, reason: str, *, node: ast.AST | None = None, position: int | None = None) -> None:
@@ -55,7 +55,7 @@ class ExpressionError(ValueError):
     def __str__(self) -> str:
         shown = self.expression if len(self.expression) <= 120 else self.expression[:117] + "..."
         place = "" if self.position is None else f", at character {self.position + 1}"
-        return f"{self.reason} (formula: {shown}{place})"
+        return f"{self.reason} (formula: {shown}{place})".encode("utf-8", "replace").decode("utf-8")
 
 
 @dataclass(slots=True)
@@ -71,13 +71,13 @@ class Context:
             self.now = self.now.replace(tzinfo=UTC)
 
     def charge(self, work: int) -> None:
-        """Take `work` units (about one list element or 16 characters each) off what is left.
+        """Take `work` units (about one list element or 4 characters each) off what is left.
 
-        Raises FormulaFault when nothing is left.
+        Raises FormulaFaultError when nothing is left.
         """
         self.work_left -= work
         if self.work_left < 0:
-            raise FormulaFault("the formula does too much work; use shorter lists and texts")
+            raise FormulaFaultError("the formula does too much work; use shorter lists and texts")
 
     def charge_value(self, value: Any) -> None:
         """Charge for reading all of `value`, and refuse what is not JSON or is nested too deeply."""
@@ -93,7 +93,7 @@ class Context:
                 self.charge(len(item) // CHARS_PER_WORK)
             elif kind is list or kind is dict:
                 if depth >= MAX_VALUE_DEPTH:
-                    raise FormulaFault(f"the value is nested more than {MAX_VALUE_DEPTH} levels deep")
+                    raise FormulaFaultError(f"the value is nested more than {MAX_VALUE_DEPTH} levels deep")
                 self.charge(len(item))
                 if kind is dict:
                     for key in item:
@@ -108,33 +108,33 @@ class Context:
 def check_key(key: object) -> None:
     """Objects have text keys alone, as in JSON."""
     if type(key) is not str:
-        raise FormulaFault("an object's keys must be text")
+        raise FormulaFaultError("an object's keys must be text")
 
 
 def admit(value: Any) -> Any:
     """Return `value` if formulas may hold it, without looking inside lists and objects.
 
-    Subclasses (an enum of text, a tuple) become the plain kind. Raises FormulaFault for anything that is not
-    JSON and for what is too large.
+    Subclasses (an enum of text, a tuple) become the plain kind. Raises FormulaFaultError for anything that is
+    not JSON and for what is too large.
     """
     kind = type(value)
     if kind is bool or value is None:
         return value
     if kind is str:
         if len(value) > MAX_TEXT_CHARS:
-            raise FormulaFault(f"the text would be longer than {MAX_TEXT_CHARS:,} characters")
+            raise FormulaFaultError(f"the text would be longer than {MAX_TEXT_CHARS:,} characters")
         return value
     if kind is int:
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise FormulaFault("the number is too large; numbers go up to 10 ** 30")
+            raise FormulaFaultError("the number is too large; numbers go up to 10 ** 30")
         return value
     if kind is float:
         if not math.isfinite(value):
-            raise FormulaFault("the result is not a finite number")
+            raise FormulaFaultError("the result is not a finite number")
         return value
     if kind is list or kind is dict:
         if len(value) > MAX_RESULT_SIZE:
-            raise FormulaFault(f"the {kind_of(value)} would have more than {MAX_RESULT_SIZE:,} entries")
+            raise FormulaFaultError(f"the {kind_of(value)} would have more than {MAX_RESULT_SIZE:,} entries")
         return value
     return _plain(value)
 
@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
         return admit(list(value))
     if isinstance(value, dict):
         return admit(dict(value))
-    raise FormulaFault(
+    raise FormulaFaultError(
         f"a variable holds a value of the kind {type(value).__name__!r}; formulas know text, numbers, "
         "yes/no, lists and objects"
     )
@@ -159,8 +159,8 @@ def _plain(value: Any) -> Any:
 def settle(value: Any, size_limit: int = MAX_RESULT_SIZE) -> Any:
     """Return a copy of `value` that shares nothing with the variables it came from.
 
-    Raises FormulaFault when characters and entries together exceed `size_limit`, so that variables that feed
-    on themselves can't grow without bound, or when it is nested too deeply.
+    Raises FormulaFaultError when characters and entries together exceed `size_limit`, so that variables that
+    feed on themselves can't grow without bound, or when it is nested too deeply.
     """
     left = size_limit
 
@@ -171,7 +171,7 @@ def settle(value: Any, size_limit: int = MAX_RESULT_SIZE) -> Any:
         if isinstance(item, list | dict):
             left -= len(item)
             if depth >= MAX_VALUE_DEPTH:
-                raise FormulaFault(f"the result is nested more than {MAX_VALUE_DEPTH} levels deep")
+                raise FormulaFaultError(f"the result is nested more than {MAX_VALUE_DEPTH} levels deep")
             if left < 0:
                 raise _too_large(size_limit)
             if isinstance(item, list):
@@ -189,8 +189,8 @@ def settle(value: Any, size_limit: int = MAX_RESULT_SIZE) -> Any:
     return copy(value, 0)
 
 
-def _too_large(size_limit: int) -> FormulaFault:
-    return FormulaFault(f"the result is larger than {size_limit:,} characters and entries")
+def _too_large(size_limit: int) -> FormulaFaultError:
+    return FormulaFaultError(f"the result is larger than {size_limit:,} characters and entries")
 
 
 def kind_of(value: Any) -> str:

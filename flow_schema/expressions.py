@@ -30,7 +30,7 @@ from flow_schema.expression_values import (
     MAX_VALUE_DEPTH,
     Context,
     ExpressionError,
-    FormulaFault,
+    FormulaFaultError,
     admit,
     check_key,
     is_number,
@@ -129,7 +129,7 @@ def render_value(
 
     def fill(item: Any, depth: int) -> Any:
         if depth > MAX_VALUE_DEPTH:
-            raise FormulaFault(f"the value is nested more than {MAX_VALUE_DEPTH} levels deep")
+            raise FormulaFaultError(f"the value is nested more than {MAX_VALUE_DEPTH} levels deep")
         context.charge(1)
         if isinstance(item, str):
             parts = _split(item)
@@ -146,7 +146,7 @@ def render_value(
 
     try:
         return settle(fill(value, 0))
-    except FormulaFault as fault:
+    except FormulaFaultError as fault:
         raise ExpressionError("a value with texts", fault.reason) from None
 
 
@@ -171,7 +171,7 @@ def _render(text: str, names: Scope, context: Context, max_chars: int) -> str:
 def _compute(formula: Formula, names: Scope, context: Context) -> Any:
     try:
         return settle(_Evaluator(formula, names, context).run(), MAX_RESULT_SIZE)
-    except FormulaFault as fault:
+    except FormulaFaultError as fault:
         position = fault.position if fault.node is None else formula.position_of(fault.node)
         raise ExpressionError(formula.source, fault.reason, position) from None
     except (
@@ -193,21 +193,23 @@ def _arithmetic(sign: str, compute: Callable[[Any, Any], Any]) -> Callable[[Any,
         try:
             return compute(left, right)
         except ZeroDivisionError:
-            raise FormulaFault("division by zero") from None
+            raise FormulaFaultError("division by zero") from None
         except OverflowError:
-            raise FormulaFault("the result is not a finite number") from None
+            raise FormulaFaultError("the result is not a finite number") from None
 
     return apply
 
 
-def _unfit(sign: str, left: Any, right: Any) -> FormulaFault:
+def _unfit(sign: str, left: Any, right: Any) -> FormulaFaultError:
     kinds = f"{kind_of(left)} {sign} {kind_of(right)}"
     if left is None or right is None:
-        return FormulaFault(f"can't compute {kinds}; default(value, 0) gives a number where a value is empty")
+        return FormulaFaultError(
+            f"can't compute {kinds}; default(value, 0) gives a number where a value is empty"
+        )
     if "text" in (kind_of(left), kind_of(right)):
         advice = "text(value) makes text and number(value) makes a number"
-        return FormulaFault(f"can't compute {kinds}; {advice}")
-    return FormulaFault(f"can't compute {kinds}")
+        return FormulaFaultError(f"can't compute {kinds}; {advice}")
+    return FormulaFaultError(f"can't compute {kinds}")
 
 
 _add_numbers: Final = _arithmetic("+", operator.add)
@@ -217,7 +219,7 @@ _multiply_numbers: Final = _arithmetic("*", operator.mul)
 def _add(left: Any, right: Any) -> Any:
     if type(left) is type(right) and type(left) in (str, list):
         if len(left) + len(right) > MAX_RESULT_SIZE:
-            raise FormulaFault(f"the {kind_of(left)} would be longer than {MAX_RESULT_SIZE:,}")
+            raise FormulaFaultError(f"the {kind_of(left)} would be longer than {MAX_RESULT_SIZE:,}")
         return left + right
     return _add_numbers(left, right)
 
@@ -227,7 +229,7 @@ def _multiply(left: Any, right: Any) -> Any:
         left, right = right, left
     if type(left) in (str, list) and type(right) is int:
         if len(left) * max(0, right) > MAX_RESULT_SIZE:
-            raise FormulaFault(f"the {kind_of(left)} would be longer than {MAX_RESULT_SIZE:,}")
+            raise FormulaFaultError(f"the {kind_of(left)} would be longer than {MAX_RESULT_SIZE:,}")
         return left * right if left else left
     return _multiply_numbers(left, right)
 
@@ -236,23 +238,23 @@ def _power(left: Any, right: Any) -> Any:
     """Powers whose size is known before they are computed."""
     if isinstance(left, int) and isinstance(right, int):
         if right >= 0 and abs(left) > 1 and int(left).bit_length() * right > 2 * MAX_INTEGER.bit_length():
-            raise FormulaFault("the number is too large; numbers go up to 10 ** 30")
+            raise FormulaFaultError("the number is too large; numbers go up to 10 ** 30")
         if right >= 0:
             return left**right if abs(left) > 1 else left ** (right % 2 + 2 if right > 1 else right)
     if left < 0 and not float(right).is_integer():
-        raise FormulaFault("the root of a negative number is not a number")
+        raise FormulaFaultError("the root of a negative number is not a number")
     return float(left) ** float(right)
 
 
 def _negate(value: Any) -> Any:
     if not is_number(value):
-        raise FormulaFault(f"can't compute - {kind_of(value)}")
+        raise FormulaFaultError(f"can't compute - {kind_of(value)}")
     return -value
 
 
 def _positive(value: Any) -> Any:
     if not is_number(value):
-        raise FormulaFault(f"can't compute + {kind_of(value)}")
+        raise FormulaFaultError(f"can't compute + {kind_of(value)}")
     return +value
 
 
@@ -263,7 +265,7 @@ def _ordering(sign: str, compare: Callable[[Any, Any], bool]) -> Callable[[Any, 
         if (is_number(left) and is_number(right)) or (type(left) is str and type(right) is str):
             return compare(left, right)
         kinds = f"{kind_of(left)} {sign} {kind_of(right)}"
-        raise FormulaFault(f"can't compare {kinds}; number(value) and text(value) make them alike")
+        raise FormulaFaultError(f"can't compare {kinds}; number(value) and text(value) make them alike")
 
     return apply
 
@@ -275,7 +277,7 @@ def _contained(left: Any, right: Any) -> bool:
         if left is None:
             return False
         if type(left) is not str:
-            raise FormulaFault(
+            raise FormulaFaultError(
                 f"can't look for a value of the kind {kind_of(left)} in text; write text(value)"
             )
         return left in right
@@ -283,7 +285,7 @@ def _contained(left: Any, right: Any) -> bool:
         return type(left) is str and left in right
     if type(right) is list:
         return left in right
-    raise FormulaFault(
+    raise FormulaFaultError(
         f"can't look into a value of the kind {kind_of(right)}; 'in' needs text, a list or an object"
     )
 
@@ -333,7 +335,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             value = admit(_HANDLERS[type(node)](self, node))
             if type(value) in (str, list):
                 self.context.charge(len(value) // CHARS_PER_WORK)
-        except FormulaFault as fault:
+        except FormulaFaultError as fault:
             if fault.node is None:
                 fault.node = node
             raise
@@ -356,7 +358,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
         if type(container) is dict:
             return container.get(node.attr)
         advice = f"; write {node.attr}(value)" if node.attr in FUNCTIONS else ""
-        raise FormulaFault(
+        raise FormulaFaultError(
             f"'.{node.attr}' reads a key of an object, and this is a {kind_of(container)}{advice}"
         )
 
@@ -368,7 +370,7 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
                 return None
             if type(container) in (str, list):
                 return container[first:last]
-            raise FormulaFault(
+            raise FormulaFaultError(
                 f"[first:last] needs text or a list, not a value of the kind {kind_of(container)}"
             )
         key = self._eval(node.slice)
@@ -376,20 +378,24 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             return None
         if type(container) is dict:
             if type(key) is not str:
-                raise FormulaFault(f"an object's keys are text, not a {kind_of(key)}; write text(value)")
+                raise FormulaFaultError(f"an object's keys are text, not a {kind_of(key)}; write text(value)")
             return container.get(key)
         if type(container) not in (str, list):
-            raise FormulaFault(
+            raise FormulaFaultError(
                 f"[ ] needs a list, an object or text, not a value of the kind {kind_of(container)}"
             )
         if type(key) is not int:
-            raise FormulaFault(f"a position is a whole number, not a {kind_of(key)}; int(value) makes one")
+            raise FormulaFaultError(
+                f"a position is a whole number, not a {kind_of(key)}; int(value) makes one"
+            )
         return container[key] if -len(container) <= key < len(container) else None
 
     def _bound(self, node: ast.expr | None) -> int | None:
         value = None if node is None else self._eval(node)
         if value is not None and type(value) is not int:
-            raise FormulaFault(f"a position is a whole number, not a {kind_of(value)}; int(value) makes one")
+            raise FormulaFaultError(
+                f"a position is a whole number, not a {kind_of(value)}; int(value) makes one"
+            )
         return value
 
     def _eval_compare(self, node: ast.Compare) -> Any:

@@ -15,10 +15,9 @@ from flow_schema.expression_functions.registry import (
     text,
 )
 from flow_schema.expression_values import (
-    CHARS_PER_WORK,
     MAX_VALUE_DEPTH,
     Context,
-    FormulaFault,
+    FormulaFaultError,
     is_number,
     kind_of,
     to_json,
@@ -63,7 +62,7 @@ def _order(value: Any) -> tuple[int, Any, Any]:
     if isinstance(value, str):
         decomposed = unicodedata.normalize("NFKD", value.casefold())
         return (1, "".join(letter for letter in decomposed if not unicodedata.combining(letter)), value)
-    raise FormulaFault(
+    raise FormulaFaultError(
         f'can\'t sort a value of the kind {kind_of(value)}; name a key, like sort(list, "price")'
     )
 
@@ -167,7 +166,7 @@ def reverse(value: Any) -> Any:
         return []
     if isinstance(value, list | str):
         return value[::-1]
-    raise FormulaFault(f"needs a list or text, not a value of the kind {kind_of(value)}")
+    raise FormulaFaultError(f"needs a list or text, not a value of the kind {kind_of(value)}")
 
 
 @LISTS.define(
@@ -209,10 +208,10 @@ def flatten(entries: list[Any]) -> list[Any]:
 )
 def numbers_between(begin: int, end: int, step: int = 1) -> list[int]:
     if step == 0:
-        raise FormulaFault("the step can't be 0")
+        raise FormulaFaultError("the step can't be 0")
     found = range(begin, end, step)
     if len(found) > MAX_RANGE:
-        raise FormulaFault(f"the list would have more than {MAX_RANGE:,} numbers")
+        raise FormulaFaultError(f"the list would have more than {MAX_RANGE:,} numbers")
     return list(found)
 
 
@@ -333,8 +332,8 @@ def parse_json(context: Context, value: str) -> Any:
         if "\\ud" in value.lower() or any("\ud800" <= character <= "\udfff" for character in value):
             found = json.loads(to_json(found).encode("utf-8", "replace"))
     except ValueError:
-        raise FormulaFault("the text is not JSON") from None
-    context.charge(len(value) // CHARS_PER_WORK)
+        raise FormulaFaultError("the text is not JSON") from None
+    context.charge_value(found)
     return found
 
 
@@ -354,7 +353,7 @@ def _check_json_depth(value: str) -> None:
         elif character in "[{":
             depth += 1
             if depth > MAX_VALUE_DEPTH:
-                raise FormulaFault(f"the JSON is nested more than {MAX_VALUE_DEPTH} levels deep")
+                raise FormulaFaultError(f"the JSON is nested more than {MAX_VALUE_DEPTH} levels deep")
         elif character in "]}":
             depth -= 1
 

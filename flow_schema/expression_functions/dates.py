@@ -22,7 +22,7 @@ import tzdata
 
 from flow_schema.expression_functions.numbers import language_of
 from flow_schema.expression_functions.registry import FunctionGroup, integer, number, text
-from flow_schema.expression_values import Context, FormulaFault, kind_of
+from flow_schema.expression_values import Context, FormulaFaultError, kind_of
 
 GROUP: Final = FunctionGroup("Dates and times")
 
@@ -73,9 +73,9 @@ _ZONE_DATA: Final = _load_zones()
 
 @lru_cache(maxsize=128)
 def zone(name: str) -> ZoneInfo:
-    """The timezone of an IANA name such as `Europe/Madrid`. Raises FormulaFault for an unknown one."""
+    """The timezone of an IANA name such as `Europe/Madrid`. Raises FormulaFaultError for an unknown one."""
     if name not in _ZONE_DATA:
-        raise FormulaFault(f"there is no timezone {name!r}; write one like 'Europe/Madrid' or 'UTC'")
+        raise FormulaFaultError(f"there is no timezone {name!r}; write one like 'Europe/Madrid' or 'UTC'")
     return ZoneInfo.from_file(BytesIO(_ZONE_DATA[name]), key=name)
 
 
@@ -83,7 +83,7 @@ def _read(context: Context, value: str) -> date | datetime:
     """A `date` for a day, an aware `datetime` in the conversation's timezone for a moment."""
     found = _ISO.fullmatch(value.strip())
     if found is None:
-        raise FormulaFault(f"{value[:40]!r} is not a date like 2026-11-22 or 2026-11-22T10:00:00+01:00")
+        raise FormulaFaultError(f"{value[:40]!r} is not a date like 2026-11-22 or 2026-11-22T10:00:00+01:00")
     year, month, day, hour, minute, second, fraction, offset = found.groups()
     try:
         if hour is None:
@@ -96,7 +96,7 @@ def _read(context: Context, value: str) -> date | datetime:
             return _on_the_clock(context, wall)
         return (wall - _offset(offset)).astimezone(zone(context.timezone))
     except (ValueError, OverflowError):
-        raise FormulaFault(f"{value[:40]!r} names a day or time that does not exist") from None
+        raise FormulaFaultError(f"{value[:40]!r} names a day or time that does not exist") from None
 
 
 def _offset(written: str) -> timedelta:
@@ -135,14 +135,14 @@ def when(context: Context, value: Any) -> date | datetime | None:
         return None
     if isinstance(value, str):
         return _read(context, value)
-    raise FormulaFault(f"needs a date like 2026-11-22, not a value of the kind {kind_of(value)}")
+    raise FormulaFaultError(f"needs a date like 2026-11-22, not a value of the kind {kind_of(value)}")
 
 
 def _shifted(value: date | datetime, days: int) -> date | datetime:
     try:
         return value + timedelta(days=days)
     except OverflowError:
-        raise FormulaFault("the date would be before year 1 or after year 9999") from None
+        raise FormulaFaultError("the date would be before year 1 or after year 9999") from None
 
 
 def _local(context: Context) -> datetime:
@@ -170,7 +170,7 @@ def make_date(year: int, month: int, day: int) -> str:
     try:
         return date(year, month, day).isoformat()
     except (ValueError, OverflowError):
-        raise FormulaFault("there is no such day") from None
+        raise FormulaFaultError("there is no such day") from None
 
 
 @GROUP.define(
@@ -185,7 +185,7 @@ def parse_date(context: Context, value: str, pattern: str | None = None) -> str 
     if pattern is None:
         try:
             return _write(_read(context, value)) if value.strip() else None
-        except FormulaFault:
+        except FormulaFaultError:
             return None
     fields: dict[str, int] = {}
     names: list[str] = []
@@ -196,7 +196,7 @@ def parse_date(context: Context, value: str, pattern: str | None = None) -> str 
             names.append(name)
             expression += f"({digits})"
         elif piece[0].isalpha() and piece[0].isascii():
-            raise FormulaFault(f"{piece!r} can't be read from a text; use yyyy, MM, dd, HH, mm and ss")
+            raise FormulaFaultError(f"{piece!r} can't be read from a text; use yyyy, MM, dd, HH, mm and ss")
         else:
             expression += re.escape(piece.strip("'"))
     found = re.fullmatch(expression, value.strip()[:200])
@@ -240,7 +240,7 @@ def add_months(context: Context, value: date | datetime | None, months: int) -> 
         return None
     year, month = divmod(value.year * 12 + value.month - 1 + months, 12)
     if not 1 <= year <= 9999:
-        raise FormulaFault("the date would be before year 1 or after year 9999")
+        raise FormulaFaultError("the date would be before year 1 or after year 9999")
     moved = value.replace(
         year=year, month=month + 1, day=min(value.day, calendar.monthrange(year, month + 1)[1])
     )
@@ -276,7 +276,7 @@ def _after(context: Context, value: date | datetime | None, minutes: int | float
         later = _moment(context, value).astimezone(UTC) + timedelta(minutes=minutes)
         return _write(later.astimezone(zone(context.timezone)))
     except OverflowError:
-        raise FormulaFault("the date would be before year 1 or after year 9999") from None
+        raise FormulaFaultError("the date would be before year 1 or after year 9999") from None
 
 
 @GROUP.define(
@@ -430,7 +430,7 @@ def format_date(
 
 def _pieces(pattern: str) -> list[str]:
     if len(pattern) > _MAX_PATTERN_CHARS:
-        raise FormulaFault(f"the pattern is longer than {_MAX_PATTERN_CHARS} characters")
+        raise FormulaFaultError(f"the pattern is longer than {_MAX_PATTERN_CHARS} characters")
     return _PATTERN_PIECE.findall(pattern)
 
 
@@ -463,6 +463,6 @@ def _piece_text(piece: str, moment: datetime, language: str) -> str:
         case "a":
             return "AM" if moment.hour < 12 else "PM"
         case _ if piece[0].isascii() and piece[0].isalpha():
-            raise FormulaFault(f"the pattern does not know {piece!r}; put words between single quotes")
+            raise FormulaFaultError(f"the pattern does not know {piece!r}; put words between single quotes")
         case _:
             return "'" if piece == "''" else piece.strip("'")

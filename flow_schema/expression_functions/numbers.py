@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flow_schema.expression_functions.registry import FunctionGroup, anything, integer, number, text
 from flow_schema.expression_functions.texts import read_number
-from flow_schema.expression_values import Context, FormulaFault, kind_of
+from flow_schema.expression_values import Context, FormulaFaultError, kind_of
 
 GROUP: Final = FunctionGroup("Numbers")
 _ARITHMETIC: Final = DecimalContext(prec=400, rounding=ROUND_HALF_UP)
@@ -22,16 +22,16 @@ _WITHOUT_CENTS: Final = frozenset({"JPY", "CLP", "KRW", "PYG"})
 
 
 def language_of(value: str) -> str:
-    """`es-MX` is `es`. Raises FormulaFault for a language without tables."""
+    """`es-MX` is `es`. Raises FormulaFaultError for a language without tables."""
     language = value.strip().lower().replace("_", "-").partition("-")[0]
     if language not in _SEPARATORS:
-        raise FormulaFault(f"the language {value!r} is not known; write 'en' or 'es'")
+        raise FormulaFaultError(f"the language {value!r} is not known; write 'en' or 'es'")
     return language
 
 
 def _rounded(value: int | float, decimals: int) -> Decimal:
     if not 0 <= decimals <= _MAX_DECIMALS:
-        raise FormulaFault(f"the number of decimals goes from 0 to {_MAX_DECIMALS}")
+        raise FormulaFaultError(f"the number of decimals goes from 0 to {_MAX_DECIMALS}")
     exact = Decimal(int(value)) if isinstance(value, int) else Decimal(repr(value))
     return exact.quantize(Decimal(1).scaleb(-decimals, _ARITHMETIC), context=_ARITHMETIC)
 
@@ -62,7 +62,7 @@ def read(value: Any, fallback: Any = _NO_FALLBACK, language: str = "en") -> Any:
     if fallback is not _NO_FALLBACK:
         return fallback
     shown = f"the text {value[:40]!r}" if isinstance(value, str) else f"a value of the kind {kind_of(value)}"
-    raise FormulaFault(f"{shown} says no number; number(value, 0) gives 0 in that case")
+    raise FormulaFaultError(f"{shown} says no number; number(value, 0) gives 0 in that case")
 
 
 @GROUP.define(
@@ -183,7 +183,7 @@ def format_number(value: int | float, decimals: int = 0, language: str = "en") -
 def format_currency(value: int | float, currency: str, language: str = "en") -> str:
     code = currency.strip().upper()
     if len(code) != 3 or not (code.isascii() and code.isalpha()):
-        raise FormulaFault("write the currency by its three letters, like EUR")
+        raise FormulaFaultError("write the currency by its three letters, like EUR")
     shown = format_number(value, 0 if code in _WITHOUT_CENTS else 2, language)
     sign = _CURRENCY_SIGNS.get(code)
     if language_of(language) == "es":

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flow_schema.expression_values import Context, FormulaFault, is_number, kind_of, to_text
+from flow_schema.expression_values import Context, FormulaFaultError, is_number, kind_of, to_text
 
 Converter = Callable[[Context, Any], Any]
 
@@ -41,7 +41,7 @@ class Implementation:
     wants_context: bool
 
     def call(self, context: Context, values: list[Any]) -> Any:
-        """Charge for the values, convert them and call. Raises FormulaFault."""
+        """Charge for the values, convert them and call. Raises FormulaFaultError."""
         for value in values:
             context.charge_value(value)
         converters = self.takes
@@ -51,8 +51,8 @@ class Implementation:
             if self.wants_context:
                 return self.function(context, *converted)
             return self.function(*converted)
-        except FormulaFault as fault:
-            raise FormulaFault(f"{self.name}: {fault.reason}") from None
+        except FormulaFaultError as fault:
+            raise FormulaFaultError(f"{self.name}: {fault.reason}") from None
 
 
 class FunctionGroup:
@@ -106,7 +106,9 @@ def text(context: Context, value: Any) -> str:
     """Text; numbers and yes/no are written out, an empty value is empty text."""
     if value is None or isinstance(value, str) or is_number(value):
         return to_text(value)
-    raise FormulaFault(f"needs text, not a value of the kind {kind_of(value)}; text(value) makes text of it")
+    raise FormulaFaultError(
+        f"needs text, not a value of the kind {kind_of(value)}; text(value) makes text of it"
+    )
 
 
 def number(context: Context, value: Any) -> int | float:
@@ -115,9 +117,9 @@ def number(context: Context, value: Any) -> int | float:
         result: int | float = value
         return result
     if value is None:
-        raise FormulaFault("needs a number, but the value is empty; default(value, 0) gives one")
+        raise FormulaFaultError("needs a number, but the value is empty; default(value, 0) gives one")
     advice = "; number(value) reads one from text" if isinstance(value, str) else ""
-    raise FormulaFault(f"needs a number, not a value of the kind {kind_of(value)}{advice}")
+    raise FormulaFaultError(f"needs a number, not a value of the kind {kind_of(value)}{advice}")
 
 
 def integer(context: Context, value: Any) -> int:
@@ -125,10 +127,10 @@ def integer(context: Context, value: Any) -> int:
     found = number(context, value)
     if isinstance(found, float):
         if not found.is_integer():
-            raise FormulaFault("needs a whole number; round(value) makes one")
+            raise FormulaFaultError("needs a whole number; round(value) makes one")
         found = int(found)
     if not -(10**9) <= found <= 10**9:
-        raise FormulaFault("the number is too large here")
+        raise FormulaFaultError("the number is too large here")
     return int(found)
 
 
@@ -138,7 +140,7 @@ def items(context: Context, value: Any) -> list[Any]:
         return []
     if isinstance(value, list):
         return value
-    raise FormulaFault(f"needs a list, not a value of the kind {kind_of(value)}")
+    raise FormulaFaultError(f"needs a list, not a value of the kind {kind_of(value)}")
 
 
 def record(context: Context, value: Any) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def record(context: Context, value: Any) -> dict[str, Any]:
         return {}
     if isinstance(value, dict):
         return value
-    raise FormulaFault(f"needs an object, not a value of the kind {kind_of(value)}")
+    raise FormulaFaultError(f"needs an object, not a value of the kind {kind_of(value)}")
 
 
 def combine(

@@ -11,7 +11,7 @@ from flow_schema.expression_functions.registry import FunctionGroup, anything, i
 from flow_schema.expression_values import (
     MAX_TEXT_CHARS,
     Context,
-    FormulaFault,
+    FormulaFaultError,
     kind_of,
     to_text,
 )
@@ -40,16 +40,16 @@ def _compiled(pattern: str) -> Any:
 
 
 def _search(context: Context, subject: str, pattern: str) -> Any:
-    """The first match of `pattern` in `subject`, or None. Raises FormulaFault for a pattern RE2 refuses."""
+    """The first match of `pattern` in `subject`, or None. Raises FormulaFaultError for what RE2 refuses."""
     if len(pattern) > MAX_PATTERN_CHARS:
-        raise FormulaFault(f"the pattern is longer than {MAX_PATTERN_CHARS} characters")
+        raise FormulaFaultError(f"the pattern is longer than {MAX_PATTERN_CHARS} characters")
     context.charge(len(subject) * _PATTERN_WORK)
     try:
         compiled = _compiled(_encodable(pattern))
     except re2.error as error:
         detail = error.args[0] if error.args else ""
         words = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
-        raise FormulaFault(f"the pattern can't be read: {words}") from None
+        raise FormulaFaultError(f"the pattern can't be read: {words}") from None
     return compiled.search(_encodable(subject))
 
 
@@ -60,7 +60,7 @@ def _encodable(value: str) -> str:
 
 def _bounded(size: int) -> None:
     if size > MAX_TEXT_CHARS:
-        raise FormulaFault(f"the text would be longer than {MAX_TEXT_CHARS:,} characters")
+        raise FormulaFaultError(f"the text would be longer than {MAX_TEXT_CHARS:,} characters")
 
 
 @GROUP.define(
@@ -142,7 +142,7 @@ def length(value: Any) -> int:
         return 0
     if isinstance(value, str | list | dict):
         return len(value)
-    raise FormulaFault(f"needs text, a list or an object, not a value of the kind {kind_of(value)}")
+    raise FormulaFaultError(f"needs text, a list or an object, not a value of the kind {kind_of(value)}")
 
 
 @GROUP.define(
@@ -337,7 +337,7 @@ def matches(context: Context, value: str, pattern: str) -> bool:
 def extract(context: Context, value: str, pattern: str, group: int = 0) -> str | None:
     found = _search(context, value, pattern)
     if not 0 <= group <= _compiled(_encodable(pattern)).groups:
-        raise FormulaFault(f"the pattern has no group {group}")
+        raise FormulaFaultError(f"the pattern has no group {group}")
     return None if found is None else found.group(group)
 
 
