@@ -7,13 +7,12 @@ import json
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
 from flow_schema.fields import (
     Duration,
     Identifier,
     Instructions,
-    JsonValue,
     Language,
     Model,
     NodeReference,
@@ -77,7 +76,9 @@ class Schedule(Model):
     timezone: str | None = Field(
         default=None, title="Timezone", description="IANA name; empty: the flow's.", max_length=64
     )
-    hours: list[OpeningHours] = Field(title="Hours", description="When it is open.", min_length=1, max_length=50)
+    hours: list[OpeningHours] = Field(
+        title="Hours", description="When it is open.", min_length=1, max_length=50
+    )
     closed_dates: list[Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]] = Field(
         default_factory=list, title="Closed on", description="Days `YYYY-MM-DD`.", max_length=400
     )
@@ -88,13 +89,18 @@ class AiDefaults(Model):
 
     model: ModelName | None = Field(default=None, title="Model", description="`provider/model`.")
     fallback_models: list[ModelName] = Field(
-        default_factory=list, title="Fallbacks", description="Tried in order when the model fails.", max_length=5
+        default_factory=list,
+        title="Fallbacks",
+        description="Tried in order when the model fails.",
+        max_length=5,
     )
     instructions: Instructions | None = Field(
         default=None, title="Instructions", description="The bot's system prompt."
     )
     temperature: float | None = Field(default=None, title="Temperature", description="0 to 2.", ge=0, le=2)
-    max_tokens: int | None = Field(default=None, title="Longest answer", description="Tokens.", ge=1, le=128_000)
+    max_tokens: int | None = Field(
+        default=None, title="Longest answer", description="Tokens.", ge=1, le=128_000
+    )
 
 
 class FlowSettings(Model):
@@ -140,7 +146,9 @@ class FlowSettings(Model):
         description="Said when a step fails for good and has no error exit.",
     )
     closed_text: Text | None = Field(
-        default=None, title="Text when closed", description="Said when the conversation is closed by the team."
+        default=None,
+        title="Text when closed",
+        description="Said when the conversation is closed by the team.",
     )
     ai: AiDefaults = Field(
         default_factory=AiDefaults, title="AI defaults", description="For `ai` nodes that say nothing else."

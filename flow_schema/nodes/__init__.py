@@ -31,7 +31,7 @@ Node = Annotated[
 ]
 
 NODE_KINDS = {
-    model.model_fields["type"].annotation.__args__[0]: model  # type: ignore[union-attr]
+    model.model_fields["type"].annotation.__args__[0]: model
     for model in Node.__origin__.__args__  # type: ignore[attr-defined]
 }
 """Kind -> its model, in the order of the union."""

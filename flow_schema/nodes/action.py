@@ -52,7 +52,10 @@ class SetVariables(Model):
 
     kind: Literal["set_variables"] = Field(title="Kind", description="Sets variables.")
     assignments: list[Assignment] = Field(
-        title="Assignments", description="Done in order; a later one sees the earlier.", min_length=1, max_length=50
+        title="Assignments",
+        description="Done in order; a later one sees the earlier.",
+        min_length=1,
+        max_length=50,
     )
 
 
@@ -144,7 +147,9 @@ class SendEmail(Model):
 
     kind: Literal["send_email"] = Field(title="Kind", description="Sends an e-mail.")
     to: list[TemplateString] = Field(title="To", description="Addresses.", min_length=1, max_length=20)
-    cc: list[TemplateString] = Field(default_factory=list, title="Cc", description="Addresses.", max_length=20)
+    cc: list[TemplateString] = Field(
+        default_factory=list, title="Cc", description="Addresses.", max_length=20
+    )
     reply_to: TemplateString | None = Field(
         default=None, title="Reply to", description="Where answers should go."
     )
@@ -157,7 +162,9 @@ class AddTags(Model):
 
     kind: Literal["tag"] = Field(title="Kind", description="Tags the conversation.")
     add: list[TemplateString] = Field(default_factory=list, title="Add", description="Tags.", max_length=20)
-    remove: list[TemplateString] = Field(default_factory=list, title="Remove", description="Tags.", max_length=20)
+    remove: list[TemplateString] = Field(
+        default_factory=list, title="Remove", description="Tags.", max_length=20
+    )
 
 
 class SetLanguage(Model):
@@ -276,7 +283,10 @@ class ActionNode(Model):
             case Wait(interruptible=True):
                 return [NEXT, Exit(id="reply", label="Reply")]
             case Escalate():
-                return [Exit(id="resolved", label="Resolved"), Exit(id="timeout", label="Timeout", optional=True)]
+                return [
+                    Exit(id="resolved", label="Resolved"),
+                    Exit(id="timeout", label="Timeout", optional=True),
+                ]
             case AskSatisfaction(no_reply_after=after):
                 return [NEXT, Exit(id="no_reply", label="No reply", optional=after is None)]
             case SendEmail() | RunScript():

@@ -147,7 +147,9 @@ class RouteTool(Model):
     """A way out of the node that the model may choose: the exit `tool:<id>`."""
 
     kind: Literal["route"] = Field(title="Kind", description="A way out of the node.")
-    id: Identifier = Field(title="Id", description="The tool's name for the model; names the exit `tool:<id>`.")
+    id: Identifier = Field(
+        title="Id", description="The tool's name for the model; names the exit `tool:<id>`."
+    )
     description: str = Field(
         title="Description", description="Tells the model when to take it.", min_length=1, max_length=1_000
     )
@@ -181,10 +183,16 @@ class AgentTask(Model):
         "else its first answer takes `next`.",
     )
     max_turns: int = Field(
-        default=20, title="Most turns", description="Visitor turns while talking on; then `next`.", ge=1, le=500
+        default=20,
+        title="Most turns",
+        description="Visitor turns while talking on; then `next`.",
+        ge=1,
+        le=500,
     )
     no_reply_after: PositiveDuration | None = Field(
-        default=None, title="No reply after", description="Takes `no_reply` after this long without an answer."
+        default=None,
+        title="No reply after",
+        description="Takes `no_reply` after this long without an answer.",
     )
     save_to: WritesVariable | None = Field(
         default=None, title="Save to", description="Variable for the last answer's text."
@@ -231,7 +239,10 @@ class AiData(NodeCommon):
         default=None, title="Model", description="`provider/model`; empty: the bot's."
     )
     fallback_models: list[ModelName] = Field(
-        default_factory=list, title="Fallbacks", description="Tried in order when the model fails.", max_length=5
+        default_factory=list,
+        title="Fallbacks",
+        description="Tried in order when the model fails.",
+        max_length=5,
     )
     temperature: float | None = Field(
         default=None, title="Temperature", description="0 (steady) to 2; empty: the bot's.", ge=0, le=2
@@ -241,7 +252,9 @@ class AiData(NodeCommon):
     )
     memory: Memory = Field(default_factory=Memory, title="Memory", description="What it sees of the dialog.")
     save_error_to: WritesVariable | None = Field(
-        default=None, title="Save the error to", description="Variable for the message before `error` is taken."
+        default=None,
+        title="Save the error to",
+        description="Variable for the message before `error` is taken.",
     )
 
 

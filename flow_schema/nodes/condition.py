@@ -91,9 +91,14 @@ class IntentTest(Model):
     """Holds when the visitor's text means this intent."""
 
     kind: Literal["intent"] = Field(title="Kind", description="What the visitor wants.")
-    intent: ShortText = Field(title="Intent", description="A short name, such as `order status`.", min_length=1)
+    intent: ShortText = Field(
+        title="Intent", description="A short name, such as `order status`.", min_length=1
+    )
     description: str | None = Field(
-        default=None, title="Description", description="Tells a language model what it means.", max_length=1_000
+        default=None,
+        title="Description",
+        description="Tells a language model what it means.",
+        max_length=1_000,
     )
     examples: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
         default_factory=list,

@@ -119,9 +119,7 @@ class FileField(Model):
         max_length=30,
     )
     max_files: int = Field(default=1, title="At most", description="Number of files.", ge=1, le=10)
-    max_megabytes: float = Field(
-        default=10, title="Largest", description="Megabytes a file.", gt=0, le=100
-    )
+    max_megabytes: float = Field(default=10, title="Largest", description="Megabytes a file.", gt=0, le=100)
 
 
 class SignatureField(Model):
@@ -178,14 +176,14 @@ class InputData(NodeCommon):
     retries: int = Field(
         default=2, title="Repetitions", description="Invalid answers before `invalid` is taken.", ge=0, le=20
     )
-    required: bool = Field(
-        default=True, title="Required", description="Whether the visitor may not skip it."
-    )
+    required: bool = Field(default=True, title="Required", description="Whether the visitor may not skip it.")
     skip_label: Text | None = Field(
         default=None, title="Skip button", description="The skip button's text where it is not required."
     )
     no_reply_after: PositiveDuration | None = Field(
-        default=None, title="No reply after", description="Takes `no_reply` after this long without an answer."
+        default=None,
+        title="No reply after",
+        description="Takes `no_reply` after this long without an answer.",
     )
 
 

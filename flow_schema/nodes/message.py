@@ -95,5 +95,3 @@ class MessageNode(Model):
 
     def exits(self) -> list[Exit]:
         return [NEXT]
-
-

@@ -123,7 +123,9 @@ class QuestionData(NodeCommon):
         default=None, title="Text on no match", description="Said before the question is asked again."
     )
     no_reply_after: PositiveDuration | None = Field(
-        default=None, title="No reply after", description="Takes `no_reply` after this long without an answer."
+        default=None,
+        title="No reply after",
+        description="Takes `no_reply` after this long without an answer.",
     )
 
     @model_validator(mode="after")

@@ -43,7 +43,11 @@ class HttpRequest(Model):
         default=timedelta(seconds=15), title="Timeout", description="For one attempt."
     )
     max_response_kilobytes: int = Field(
-        default=512, title="Largest answer", description="Kilobytes; a larger answer is an error.", ge=1, le=1_024
+        default=512,
+        title="Largest answer",
+        description="Kilobytes; a larger answer is an error.",
+        ge=1,
+        le=1_024,
     )
 
 

@@ -38,7 +38,9 @@ class AwaitCallback(Model):
 
     kind: Literal["wait"] = Field(title="Kind", description="Waits for a call.")
     request: HttpRequest | None = Field(
-        default=None, title="Request", description="Sent first, to hand `{{ callback_url }}` to the other system."
+        default=None,
+        title="Request",
+        description="Sent first, to hand `{{ callback_url }}` to the other system.",
     )
     retry: RetryPolicy = Field(
         default_factory=RetryPolicy, title="Repetition", description="What happens if that request fails."
