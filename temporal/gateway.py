@@ -1,0 +1,457 @@
+"""The API's only way to conversations: updates with the caller's ids, queries, and typed refusals.
+
+Every method is safe to repeat: an update's id is the caller's message id, so that the server answers a
+repetition with the first result. Passing troubles (a server that restarts, a conversation that moves to a
+new run) are retried in here with the same id, within the caller's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
+)
+from temporalio.common import (
+    QueryRejectCondition,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from core.errors import MessageReusedError, UnavailableError
+from core.settings import Settings
+from flow_schema.effects import (
+    CONVERSATION_QUEUE,
+    CONVERSATION_WORKFLOW,
+    QUERY_SNAPSHOT,
+    QUERY_TAIL,
+    SEARCH_ATTRIBUTES,
+    UPDATE_CALLBACK,
+    UPDATE_TEAM,
+    UPDATE_VISITOR,
+    CallbackMessage,
+    CallbackReply,
+    ConversationStart,
+    TeamMessage,
+    VisitorMessage,
+    conversation_workflow_id,
+)
+from flow_schema.turns import (
+    ConversationSnapshot,
+    ConversationStatus,
+    Message,
+    Refusal,
+    TeamReply,
+    TurnReply,
+    input_hash,
+)
+from temporal.client import connect, is_serving
+from temporal.refusals import (
+    AnsweredElsewhereError,
+    BadVariableError,
+    CallbackUsedError,
+    ClaimedByAnotherError,
+    ConversationClosedError,
+    NotStuckError,
+    NotWithAgentError,
+    StalePromptError,
+    TooManyPendingError,
+    UnknownExitError,
+    UnknownNodeError,
+    UnknownOptionError,
+    WrongKindError,
+    exception_for,
+    refusal_of,
+)
+
+__all__ = [
+    "Accepted",
+    "AnsweredElsewhereError",
+    "BadVariableError",
+    "CallbackUsedError",
+    "ClaimedByAnotherError",
+    "ConversationClosedError",
+    "ConversationGateway",
+    "ConversationRun",
+    "NotStuckError",
+    "NotWithAgentError",
+    "StalePromptError",
+    "TooManyPendingError",
+    "UnknownExitError",
+    "UnknownNodeError",
+    "UnknownOptionError",
+    "WrongKindError",
+    "connect",
+]
+
+_T = TypeVar("_T")
+
+_PASSING = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+_FIRST_PAUSE = 0.03
+_LONGEST_PAUSE = 1.0
+_LATE_SECONDS = 300.0
+"""How long a reply is still waited for after its request was answered 202."""
+_TEAM_SECONDS = 25.0
+_QUERY_TIMEOUT = timedelta(seconds=5)
+_START_HOLD_SECONDS = 0.4
+"""A start holds its place in the queue of starts no longer than this, however long the greeting takes."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The reply takes longer than the request may; `late` ends with it, or with its failure."""
+
+    message_id: str
+    late: asyncio.Future[TurnReply]
+
+
+@dataclass(frozen=True)
+class ConversationRun:
+    """What the server knows of a conversation's workflow without asking a worker."""
+
+    open: bool
+    run_id: str
+    started_at: datetime
+    closed_at: datetime | None
+    history_events: int
+
+
+class ConversationGateway:
+    """Conversations by their ids. One a process; shares the client's connection."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._starts = asyncio.Semaphore(settings.max_concurrent_openings)
+        self._late: set[asyncio.Future[TurnReply]] = set()
+
+    # --- visitors ----------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        start: ConversationStart,
+        message: VisitorMessage,
+        timeout: float,
+        *,
+        title: str = "",
+    ) -> TurnReply | Accepted:
+        """Start the conversation with its first input, or repeat that input if it has been started.
+
+        `title` is the bot's name, for the Temporal UI. Waits `timeout` seconds for the reply. Raises
+        MessageReusedError, the refusals, ConversationClosedError when it has ended, UnavailableError.
+        """
+
+        async def call() -> TurnReply:
+            async with self._starting():
+                reply: TurnReply = await self._client.execute_update_with_start_workflow(
+                    UPDATE_VISITOR,
+                    message,
+                    start_workflow_operation=self._start_operation(start, title),
+                    id=message.message_id,
+                    result_type=TurnReply,
+                )
+            return reply
+
+        return await self._turn(call, message, timeout)
+
+    async def send(
+        self, conversation_id: str, message: VisitorMessage, timeout: float
+    ) -> TurnReply | Accepted:
+        """Give a visitor's input to a running conversation and wait `timeout` seconds for the reply.
+
+        Raises as `open`, and AnsweredElsewhereError when only the tables hold the reply.
+        """
+        handle = self._handle(conversation_id)
+
+        async def call() -> TurnReply:
+            reply: TurnReply = await handle.execute_update(
+                UPDATE_VISITOR, message, id=message.message_id, result_type=TurnReply
+            )
+            return reply
+
+        return await self._turn(call, message, timeout)
+
+    async def _turn(
+        self, call: Callable[[], Awaitable[TurnReply]], message: VisitorMessage, timeout: float
+    ) -> TurnReply | Accepted:
+        expected = input_hash(message.input)
+        trouble = _Trouble()
+        attempt = asyncio.ensure_future(_persist(call, timeout + _LATE_SECONDS, trouble))
+        done, _ = await asyncio.wait({attempt}, timeout=timeout)
+        if not done and trouble.present:
+            attempt.cancel()
+            raise _late()
+        if not done:
+            self._late.add(attempt)
+            attempt.add_done_callback(self._forget)
+            return Accepted(message_id=message.message_id, late=attempt)
+        reply = attempt.result()
+        if reply.input_hash and reply.input_hash != expected:
+            raise MessageReusedError(
+                f"The message id {message.message_id} was used before for another message; "
+                "give each message an id of its own."
+            )
+        return reply
+
+    def _forget(self, attempt: asyncio.Future[TurnReply]) -> None:
+        self._late.discard(attempt)
+        if not attempt.cancelled():
+            attempt.exception()  # seen, so that the loop doesn't report it
+
+    # --- the team and the world --------------------------------------------------------------------
+
+    async def team(self, conversation_id: str, message: TeamMessage) -> TeamReply:
+        """Carry out an action of the team, once however often it is sent. Raises as `send`."""
+        handle = self._handle(conversation_id)
+
+        async def call() -> TeamReply:
+            reply: TeamReply = await handle.execute_update(
+                UPDATE_TEAM, message, id=message.action_id, result_type=TeamReply
+            )
+            return reply
+
+        return await _within(_TEAM_SECONDS, call)
+
+    async def callback(
+        self, conversation_id: str, message: CallbackMessage, timeout: float
+    ) -> CallbackReply:
+        """Hand a callback to its conversation.
+
+        Returns once it is durable. Raises ConversationClosedError, CallbackUsedError, and UnavailableError
+        when it could not be made durable within `timeout` seconds: the sender has to repeat it.
+        """
+        handle = self._handle(conversation_id)
+        update_id = f"callback:{message.callback_id}:{_body_digest(message)}"
+        deadline = asyncio.get_running_loop().time() + timeout
+
+        async def call() -> CallbackReply:
+            update = await handle.start_update(
+                UPDATE_CALLBACK,
+                message,
+                id=update_id,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                result_type=CallbackReply,
+            )
+            remaining = max(0.05, deadline - asyncio.get_running_loop().time())
+            answer = asyncio.ensure_future(update.result())
+            done, _ = await asyncio.wait({answer}, timeout=remaining)
+            if done:
+                result: CallbackReply = answer.result()
+                return result
+            answer.cancel()
+            return CallbackReply(outcome="received")
+
+        return await _within(timeout + 1, call)
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    async def snapshot(self, conversation_id: str) -> ConversationSnapshot:
+        """Return where a running conversation is. Raises ConversationClosedError, UnavailableError."""
+        snapshot: ConversationSnapshot = await self._query(
+            conversation_id, QUERY_SNAPSHOT, ConversationSnapshot
+        )
+        return snapshot
+
+    async def tail(self, conversation_id: str) -> list[Message]:
+        """Return the messages that are not in the tables yet, in order. Raises as `snapshot`."""
+        messages: list[Message] = await self._query(conversation_id, QUERY_TAIL, list[Message])
+        return messages
+
+    async def describe(self, conversation_id: str) -> ConversationRun:
+        """Return what the server knows without a worker. Raises ConversationClosedError, UnavailableError."""
+        handle = self._handle(conversation_id)
+        try:
+            description = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
+        except RPCError as error:
+            raise _from_rpc(error) from error
+        return ConversationRun(
+            open=description.status is WorkflowExecutionStatus.RUNNING,
+            run_id=description.run_id,
+            started_at=description.start_time,
+            closed_at=description.close_time,
+            history_events=description.history_length,
+        )
+
+    async def serving(self) -> bool:
+        """Tell whether the Temporal server answers."""
+        return await is_serving(self._client)
+
+    async def accepting(self) -> bool:
+        """Tell whether the server answers and a worker polled for conversations in the last minute."""
+        try:
+            answer = await self._client.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self._client.namespace, task_queue=TaskQueue(name=CONVERSATION_QUEUE)
+                ),
+                timeout=timedelta(seconds=2),
+            )
+        except (RPCError, RuntimeError):
+            return False
+        return bool(answer.pollers)
+
+    async def _query(self, conversation_id: str, name: str, result_type: type[_T]) -> _T:
+        try:
+            result: _T = await self._handle(conversation_id).query(
+                name,
+                result_type=result_type,
+                reject_condition=QueryRejectCondition.NOT_OPEN,
+                rpc_timeout=_QUERY_TIMEOUT,
+            )
+        except WorkflowQueryRejectedError as error:
+            raise ConversationClosedError("The conversation has ended.") from error
+        except WorkflowQueryFailedError as error:
+            raise UnavailableError("The conversation could not be read just now.") from error
+        except RPCError as error:
+            raise _from_rpc(error) from error
+        return result
+
+    # --- plumbing ----------------------------------------------------------------------------------
+
+    def _handle(self, conversation_id: str) -> WorkflowHandle[object, object]:
+        return self._client.get_workflow_handle(conversation_workflow_id(conversation_id))
+
+    def _start_operation(
+        self, start: ConversationStart, title: str
+    ) -> WithStartWorkflowOperation[object, object]:
+        values = (
+            start.organization_id,
+            start.chatbot_id,
+            start.flow_version_id,
+            ConversationStatus.ACTIVE.value,
+        )
+        return WithStartWorkflowOperation(
+            CONVERSATION_WORKFLOW,
+            args=[start, None],
+            id=conversation_workflow_id(start.conversation_id),
+            task_queue=CONVERSATION_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+                    for (name, _), value in zip(SEARCH_ATTRIBUTES, values, strict=True)
+                ]
+            ),
+            static_summary=title[:200] or None,
+            static_details=f"Bot **{title}**, conversation `{start.conversation_id}`" if title else None,
+        )
+
+    @asynccontextmanager
+    async def _starting(self) -> AsyncIterator[None]:
+        """Hold one of the places for starts, for as long as a start itself takes."""
+        await self._starts.acquire()
+        held = True
+
+        def release() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._starts.release()
+
+        timer = asyncio.get_running_loop().call_later(_START_HOLD_SECONDS, release)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            release()
+
+
+async def _within(seconds: float, call: Callable[[], Awaitable[_T]]) -> _T:
+    """Run `call` with `_persist` for at most `seconds`. Raises UnavailableError when the time is over."""
+    attempt = asyncio.ensure_future(_persist(call, seconds))
+    done, _ = await asyncio.wait({attempt}, timeout=seconds)
+    if not done:
+        attempt.cancel()
+        raise UnavailableError("The conversation did not answer in time; send the same again.", retry_after=2)
+    return attempt.result()
+
+
+@dataclass
+class _Trouble:
+    """Whether the last try failed before the server answered, so that nothing was accepted."""
+
+    present: bool = False
+
+
+async def _persist(
+    call: Callable[[], Awaitable[_T]], seconds: float, trouble: _Trouble | None = None
+) -> _T:
+    """Call until it succeeds or fails for good, at most for `seconds`; pauses grow up to a second."""
+    trouble = trouble or _Trouble()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return await call()
+        except WorkflowUpdateFailedError as error:
+            refusal = refusal_of(error.cause)
+            if refusal is None:
+                if getattr(error.cause, "type", None) != "AcceptedUpdateCompletedWorkflow":
+                    raise UnavailableError("The conversation failed to answer.", retry_after=5) from error
+                raise ConversationClosedError("The conversation has ended.") from error
+            if refusal is not Refusal.DRAINING or loop.time() + pause > deadline:
+                raise exception_for(refusal, getattr(error.cause, "message", "")) from error
+        except WorkflowAlreadyStartedError as error:
+            raise ConversationClosedError("The conversation has ended.") from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from error
+            trouble.present = True
+            if loop.time() + pause > deadline:
+                raise _late() from error
+        except RPCError as error:
+            trouble.present = True
+            if error.status not in _PASSING or loop.time() + pause > deadline:
+                raise _from_rpc(error) from error
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _late() -> UnavailableError:
+    return UnavailableError("The conversation server does not answer; send the same again.", retry_after=2)
+
+
+def _from_rpc(error: RPCError) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return ConversationClosedError("The conversation has ended, or does not exist.")
+    if error.status is RPCStatusCode.ALREADY_EXISTS:
+        return ConversationClosedError("The conversation has ended.")
+    return _late()
+
+
+def _body_digest(message: CallbackMessage) -> str:
+    canonical = json.dumps(message.body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
