@@ -81,9 +81,7 @@ class AnswerBuilder:
         )
 
     def _estimated_usage(self, text: str) -> Usage:
-        read = sum(count_message(message) for message in self.request.messages) + count_tools(
-            self.request.tools
-        )
+        read = sum(count_message(message) for message in self.request.messages)
         called = sum(estimate_tokens(call.arguments) for call in self._calls.values())
         return Usage(
             input_tokens=read + count_tools(self.request.tools),

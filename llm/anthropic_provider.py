@@ -40,7 +40,8 @@ class AnthropicProvider:
             max_retries=0,
             open_telemetry=False,
         )
-        self._client = client.with_options(set_default_headers={})
+        client._custom_headers = {}  # the SDK fills them from its environment, and has no switch for it
+        self._client = client
 
     async def complete(self, request: ModelRequest, *, on_text: StreamSink | None = None) -> ModelResult:
         entry = find_model(f"{self.name}/{request.model}")

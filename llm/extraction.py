@@ -100,7 +100,7 @@ def repair_request(
                 ChatMessage(role="assistant", content=error.raw[:8000] or "(empty)"),
                 ChatMessage(
                     role="user",
-                    content=f"That answer is not valid: {error}. Give the corrected JSON object and nothing else.",
+                    content=f"That answer is not valid: {error}. Give the corrected JSON object alone.",
                 ),
             ],
             "idempotency_key": idempotency_key,

@@ -29,7 +29,8 @@ class GroqProvider:
         self._api_key = credentials.require("groq_api_key")
         address = (credentials.groq_base_url or _ADDRESS).rstrip("/").removesuffix("/openai/v1")
         client = groq.AsyncGroq(api_key=self._api_key, base_url=address, max_retries=0)
-        self._client = client.with_options(set_default_headers={})
+        client._custom_headers = {}  # the SDK fills them from its environment, and has no switch for it
+        self._client = client
 
     async def complete(self, request: ModelRequest, *, on_text: StreamSink | None = None) -> ModelResult:
         entry = find_model(f"{self.name}/{request.model}")

@@ -28,7 +28,8 @@ class OpenAICompatibleClient:
         client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, admin_api_key="")
         client.organization = organization
         client.project = None
-        self._client = client.with_options(set_default_headers={})
+        client._custom_headers = {}  # the SDK fills them from its environment, and has no switch for it
+        self._client = client
 
     async def complete(self, request: ModelRequest, on_text: StreamSink | None) -> ModelResult:
         """Call the model `request.model` (the vendor's own name). Raises LlmErrors only."""

@@ -160,7 +160,7 @@ def rank_intents(text: str, intents: Mapping[str, Sequence[str]], language: str)
 
 
 def best_intent(
-    text: str, intents: Mapping[str, Sequence[str]], language: str, threshold: float = 0.45
+    text: str, intents: Mapping[str, Sequence[str]], language: str, threshold: float = 0.3
 ) -> tuple[str | None, float]:
     """Return the intent whose examples are most alike to the text, with its score from 0 to 1.
 
