@@ -11,15 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     GetJsonSchemaHandler,
     JsonValue,
     StringConstraints,
+    Tag,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -49,6 +51,16 @@ class Role(StrEnum):
     NODE = "node"
     SCHEDULE = "schedule"
     OUTCOME_TEXT = "model-instructions"
+    """A text like `TEXT`, but for a language model instead of people."""
+    MODEL = "model"
+    """A language model, `provider/model`."""
+    COLLECTION = "collection"
+    """A collection of documents."""
+    PATTERN = "pattern"
+    """A regular expression in RE2 syntax."""
+    JMESPATH = "jmespath"
+    JSON_SCHEMA = "json-schema"
+    TIMEZONE = "timezone"
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,9 @@ class Holds:
 class Model(BaseModel):
     """Configuration that every part of the flow language shares: unknown keys are errors."""
 
+    provides: ClassVar[frozenset[str]] = frozenset()
+    """Names that formulas anywhere below this model may read, beside variables and `RESERVED_NAMES`."""
+
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
@@ -93,12 +108,35 @@ Language = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN)]
 Translations = Annotated[
     dict[Language, Annotated[str, StringConstraints(max_length=MAX_TEXT)]], Field(min_length=1, max_length=50)
 ]
+
+
+def _text_form(value: Any) -> str | None:
+    """Which of the three forms of a text a value has, so that an error speaks of that form alone."""
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, TemplateReference) or (isinstance(value, dict) and "template" in value):
+        return "template"
+    return "translations" if isinstance(value, dict) else None
+
+
+_TEXT_FORMS = Discriminator(
+    _text_form,
+    custom_error_type="text_form",
+    custom_error_message='Input should be a text, an object of language to text, or {"template": name}',
+)
+_Template = Annotated[TemplateReference, Tag("template")]
 Text = Annotated[
-    Annotated[str, StringConstraints(max_length=MAX_TEXT)] | Translations | TemplateReference,
+    Annotated[str, StringConstraints(max_length=MAX_TEXT), Tag("string")]
+    | Annotated[Translations, Tag("translations")]
+    | _Template,
+    _TEXT_FORMS,
     Holds(Role.TEXT),
 ]
 Instructions = Annotated[
-    Annotated[str, StringConstraints(max_length=MAX_TEXT * 4)] | Translations | TemplateReference,
+    Annotated[str, StringConstraints(max_length=MAX_TEXT * 4), Tag("string")]
+    | Annotated[Translations, Tag("translations")]
+    | _Template,
+    _TEXT_FORMS,
     Holds(Role.OUTCOME_TEXT),
 ]
 TemplateString = Annotated[str, StringConstraints(max_length=MAX_TEXT), Holds(Role.TEMPLATE)]
@@ -116,6 +154,13 @@ ReadsVariable = Annotated[str, StringConstraints(pattern=NAME_PATTERN), Holds(Ro
 FlowReference = Annotated[str, StringConstraints(pattern=SLUG_PATTERN), Holds(Role.FLOW)]
 NodeReference = Annotated[str, StringConstraints(pattern=ID_PATTERN), Holds(Role.NODE)]
 ScheduleReference = Annotated[str, StringConstraints(pattern=SLUG_PATTERN), Holds(Role.SCHEDULE)]
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=120), Holds(Role.MODEL)]
+"""`provider/model`, such as `openai/gpt-4o-mini`."""
+CollectionReference = Annotated[str, StringConstraints(min_length=1, max_length=200), Holds(Role.COLLECTION)]
+Pattern = Annotated[str, StringConstraints(max_length=500), Holds(Role.PATTERN)]
+JmesPath = Annotated[str, StringConstraints(min_length=1, max_length=500), Holds(Role.JMESPATH)]
+JsonSchema = Annotated[dict[str, Any], Field(max_length=50), Holds(Role.JSON_SCHEMA)]
+Timezone = Annotated[str, StringConstraints(min_length=1, max_length=64), Holds(Role.TIMEZONE)]
 Identifier = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
@@ -171,6 +216,3 @@ def localized(text: str | dict[str, str] | TemplateReference | None, language: s
         if tag in text:
             return text[tag]
     return text[min(text)]
-
-
-Json = Any

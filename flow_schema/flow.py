@@ -1,5 +1,6 @@
 """A whole flow: nodes, edges, variables and settings. One `Flow` is one immutable published version."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 import hashlib
@@ -15,15 +16,16 @@ from flow_schema.fields import (
     Instructions,
     Language,
     Model,
+    ModelName,
     NodeReference,
     Position,
     PositiveDuration,
     Slug,
     Text,
+    Timezone,
     VariableName,
 )
 from flow_schema.nodes import Node
-from flow_schema.nodes.ai import ModelName
 from flow_schema.upgrade import upgrade
 
 SCHEMA_VERSION = 1
@@ -73,8 +75,8 @@ class Schedule(Model):
     """Business hours."""
 
     id: Slug = Field(title="Id", description="What conditions refer to.")
-    timezone: str | None = Field(
-        default=None, title="Timezone", description="IANA name; empty: the flow's.", max_length=64
+    timezone: Timezone | None = Field(
+        default=None, title="Timezone", description="IANA name; empty: the flow's."
     )
     hours: list[OpeningHours] = Field(
         title="Hours", description="When it is open.", min_length=1, max_length=50
@@ -109,7 +111,7 @@ class FlowSettings(Model):
     inactivity_timeout: PositiveDuration | None = Field(
         default=None,
         title="Inactivity",
-        description="A visitor who says nothing for this long while the bot waits for them is taken to be gone.",
+        description="A visitor who says nothing for this long while the bot waits for them is taken as gone.",
     )
     inactivity_text: Text | None = Field(
         default=None, title="Inactivity text", description="Said before the conversation ends."
@@ -131,11 +133,10 @@ class FlowSettings(Model):
         title="Debounce",
         description="Texts sent within this pause are answered together; zero: each is answered by itself.",
     )
-    timezone: str = Field(
+    timezone: Timezone = Field(
         default="UTC",
         title="Timezone",
-        description="IANA name, for dates, times and business hours.",
-        max_length=64,
+        description="IANA name such as `Europe/Madrid`, for dates, times and business hours.",
     )
     schedules: list[Schedule] = Field(
         default_factory=list, title="Schedules", description="Business hours.", max_length=20

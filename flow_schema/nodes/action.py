@@ -1,5 +1,6 @@
 """`action`: everything a flow does besides talking: variables, waiting, people, e-mail, scripts."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from datetime import timedelta
@@ -293,3 +294,15 @@ class ActionNode(Model):
                 return [NEXT, ERROR]
             case _:
                 return [NEXT]
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        match self.data.action:
+            case Wait(duration=duration):
+                return duration is None or duration > timedelta(0)
+            case Escalate(schedule=schedule):
+                return exit_id != "timeout" or schedule is None
+            case AskSatisfaction():
+                return True
+            case _:
+                return False

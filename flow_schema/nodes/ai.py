@@ -1,17 +1,21 @@
 """`ai`: a step done by a language model."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from flow_schema.fields import (
     FlowReference,
     Formula,
     Identifier,
     Instructions,
+    JmesPath,
+    JsonSchema,
     Model,
+    ModelName,
     NodeCommon,
     Position,
     PositiveDuration,
@@ -20,11 +24,6 @@ from flow_schema.fields import (
 )
 from flow_schema.nodes.exits import ERROR, NEXT, NO_REPLY, Exit, tool_exit
 from flow_schema.nodes.request import HttpRequest, RetryPolicy
-
-ModelName = Annotated[str, StringConstraints(min_length=1, max_length=120)]
-"""`provider/model`, such as `openai/gpt-4o-mini`."""
-
-JsonSchema = Annotated[dict[str, Any], Field(max_length=50)]
 
 
 class ReplyTask(Model):
@@ -108,6 +107,8 @@ class ClassifyTask(Model):
 class ApiTool(Model):
     """A request the model may make; its arguments are `args` in the templates."""
 
+    provides: ClassVar[frozenset[str]] = frozenset({"args"})
+
     kind: Literal["api"] = Field(title="Kind", description="An HTTP request.")
     id: Identifier = Field(title="Id", description="The tool's name for the model; unique in the node.")
     description: str = Field(
@@ -122,8 +123,8 @@ class ApiTool(Model):
     retry: RetryPolicy = Field(
         default_factory=RetryPolicy, title="Repetition", description="What happens on failure."
     )
-    result_path: str = Field(
-        default="@", title="Result", description="JMESPath of the part given to the model.", max_length=500
+    result_path: JmesPath = Field(
+        default="@", title="Result", description="JMESPath of the part given to the model; `@` is all of it."
     )
 
 
@@ -275,3 +276,7 @@ class AiNode(Model):
             if task.no_reply_after is not None:
                 exits.append(NO_REPLY)
         return exits
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return isinstance(self.data.task, AgentTask) and self.data.task.converse and exit_id != "error"

@@ -1,5 +1,6 @@
 """`api_call`: an HTTP request whose answer fills variables."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -45,3 +46,7 @@ class ApiCallNode(Model):
 
     def exits(self) -> list[Exit]:
         return [Exit(id="success", label="Success"), Exit(id="error", label="Error", optional=True)]
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return False

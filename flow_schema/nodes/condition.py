@@ -1,5 +1,6 @@
 """`condition`: takes the first branch that holds."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from flow_schema.fields import (
     Formula,
     Identifier,
     Model,
+    ModelName,
     NodeCommon,
     Position,
     ScheduleReference,
@@ -152,8 +154,8 @@ class IntentSettings(Model):
         title="Method",
         description="Similarity to the example phrases, or a language model.",
     )
-    model: str | None = Field(
-        default=None, title="Model", description="`provider/model`; empty: the bot's.", max_length=120
+    model: ModelName | None = Field(
+        default=None, title="Model", description="`provider/model`; empty: the bot's."
     )
     threshold: float = Field(
         default=0.35, title="Threshold", description="Confidence needed, 0 to 1.", ge=0, le=1
@@ -195,6 +197,10 @@ class ConditionNode(Model):
     def exits(self) -> list[Exit]:
         branches = [branch_exit(branch.id, branch.label or branch.id) for branch in self.data.branches]
         return [*branches, Exit(id="else", label="Else")]
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return False
 
 
 RuleGroup.model_rebuild()

@@ -21,6 +21,12 @@ class Exit(Model):
         title="Optional",
         description="Whether leaving it without an edge is ordinary and deserves no warning.",
     )
+    fallback: str | None = Field(
+        default=None,
+        title="Fallback",
+        description="The exit taken instead when this one has no edge.",
+        max_length=80,
+    )
 
 
 NEXT = Exit(id="next", label="Next")
@@ -29,7 +35,7 @@ NO_REPLY = Exit(id="no_reply", label="No reply")
 
 
 def option_exit(option_id: str, label: str, *, optional: bool = False) -> Exit:
-    return Exit(id=f"option:{option_id}", label=label[:200], optional=optional)
+    return Exit(id=f"option:{option_id}", label=label[:200], optional=optional, fallback="next")
 
 
 def branch_exit(branch_id: str, label: str) -> Exit:

@@ -1,5 +1,6 @@
 """`input`: the bot collects one typed value."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ from flow_schema.fields import (
     Identifier,
     Model,
     NodeCommon,
+    Pattern,
     Position,
     PositiveDuration,
     Text,
@@ -26,11 +28,10 @@ class TextField(Model):
     multiline: bool = Field(default=False, title="Several lines", description="A larger field.")
     min_length: int = Field(default=1, title="Shortest", description="Characters.", ge=0, le=8_000)
     max_length: int = Field(default=4_000, title="Longest", description="Characters.", ge=1, le=8_000)
-    pattern: str | None = Field(
+    pattern: Pattern | None = Field(
         default=None,
         title="Pattern",
         description="A regular expression (RE2 syntax) that the whole text must match.",
-        max_length=500,
     )
 
 
@@ -202,3 +203,7 @@ class InputNode(Model):
             Exit(id="invalid", label="Invalid", optional=True),
             NO_REPLY.model_copy(update={"optional": self.data.no_reply_after is None}),
         ]
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return True

@@ -1,5 +1,6 @@
 """`message`: the bot says something and goes on."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from typing import Literal
@@ -95,3 +96,7 @@ class MessageNode(Model):
 
     def exits(self) -> list[Exit]:
         return [NEXT]
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return False

@@ -1,5 +1,6 @@
 """`question`: the bot asks with choices."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from typing import Literal
@@ -157,3 +158,7 @@ class QuestionNode(Model):
         exits.append(Exit(id="other", label="Other answer", optional=True))
         exits.append(NO_REPLY.model_copy(update={"optional": self.data.no_reply_after is None}))
         return exits
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return True

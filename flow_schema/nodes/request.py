@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from flow_schema.fields import (
     Duration,
+    JmesPath,
     Model,
     SecretTemplateString,
     SecretTemplateValue,
@@ -37,7 +38,7 @@ class HttpRequest(Model):
     body: SecretTemplateValue = Field(
         default=None,
         title="Content",
-        description="JSON for `json` and `form` (an object), a text for `text`; texts may hold `{{ formulas }}`.",
+        description="JSON for `json`, an object for `form`, a text for `text`; may hold `{{ formulas }}`.",
     )
     timeout: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=5))] = Field(
         default=timedelta(seconds=15), title="Timeout", description="For one attempt."
@@ -73,12 +74,10 @@ class ResponseMapping(Model):
     """Puts a part of an answer into a variable."""
 
     variable: WritesVariable = Field(title="Variable", description="Where it is saved.")
-    path: str = Field(
+    path: JmesPath = Field(
         default="@",
         title="Path",
         description="A JMESPath expression over the source; `@` is all of it.",
-        min_length=1,
-        max_length=500,
     )
     source: Literal["body", "status", "headers"] = Field(
         default="body", title="Source", description="Which part of the answer; header names in lower case."

@@ -1,5 +1,6 @@
 """`start`: where every conversation enters the flow, and what opens it."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from typing import Annotated, Literal
@@ -86,3 +87,7 @@ class StartNode(Model):
 
     def exits(self) -> list[Exit]:
         return [NEXT]
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return False

@@ -1,9 +1,10 @@
 """`webhook`: tells another system, or waits for it to call back."""
 
+# ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +36,8 @@ class AwaitCallback(Model):
 
     Inside `request` and `text` the address is `{{ callback_url }}`.
     """
+
+    provides: ClassVar[frozenset[str]] = frozenset({"callback_url"})
 
     kind: Literal["wait"] = Field(title="Kind", description="Waits for a call.")
     request: HttpRequest | None = Field(
@@ -94,3 +97,7 @@ class WebhookNode(Model):
             case AwaitCallback(accept_reply=accepts):
                 exits = [Exit(id="received", label="Received"), Exit(id="timeout", label="Timeout"), ERROR]
                 return [*exits, Exit(id="reply", label="Reply")] if accepts else exits
+
+    def waits(self, exit_id: str) -> bool:
+        """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
+        return isinstance(self.data.webhook, AwaitCallback) and exit_id != "error"
