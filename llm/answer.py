@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from llm.catalogue import ModelEntry, cost_usd
 from llm.errors import ContentRefused, ProviderUnavailable
 from llm.memory import count_message, count_tools, estimate_tokens
 from llm.protocol import FinishReason, ModelRequest, ModelResult, StreamSink, ToolCall, Usage
+
+_OPENINGS_TRIED = 16
 
 
 @dataclass(slots=True)
@@ -121,12 +124,12 @@ def read_json(text: str) -> Any | None:
         except (ValueError, RecursionError):
             continue
     decoder = json.JSONDecoder()
-    for position, character in enumerate(stripped[:4096]):
-        if character in "{[":
-            try:
-                return decoder.raw_decode(stripped, position)[0]
-            except (ValueError, RecursionError):
-                continue
+    openings = (position for position, character in enumerate(stripped) if character in "{[")
+    for position in islice(openings, _OPENINGS_TRIED):
+        try:
+            return decoder.raw_decode(stripped, position)[0]
+        except (ValueError, RecursionError):
+            continue
     return None
 
 

@@ -26,9 +26,10 @@ def estimate_tokens(text: str) -> int:
     The larger of Latin characters / 3.5 and words * 1.4, plus one for every character beyond the Latin
     blocks (Cyrillic, Chinese, emoji), where tokenizers fall back to single characters or bytes.
     """
-    beyond = sum(1 for character in text if ord(character) > _LAST_LATIN)
-    by_characters = (len(text) - beyond) / _CHARACTERS_A_TOKEN
-    by_words = len(text.split()) * _TOKENS_A_WORD
+    latin = "".join(character for character in text if ord(character) <= _LAST_LATIN)
+    beyond = len(text) - len(latin)
+    by_characters = len(latin) / _CHARACTERS_A_TOKEN
+    by_words = len(latin.split()) * _TOKENS_A_WORD
     return math.ceil(max(by_characters, by_words)) + beyond
 
 
