@@ -141,7 +141,9 @@ def _scan(source: str) -> tuple[str, tuple[int, ...]]:
         elif character.isidentifier():
             while after < length and _is_name_character(source[after]):
                 after += 1
-            piece = source[index:after]
+            piece = unicodedata.normalize("NFC", source[index:after])
+            if unicodedata.normalize("NFKC", piece) != piece:
+                raise FormulaFaultError(f"write the name {piece!r} with ordinary letters", position=index)
             if after < length and source[after] in "\"'" and not keyword.iskeyword(piece):
                 raise FormulaFaultError(f"unexpected {piece!r} in front of a quote", position=index)
         elif not (" " <= character <= "~"):

@@ -104,6 +104,7 @@ def refusal(formula: str) -> ExpressionError:
         ('"two\nlines"', "two\nlines"),
         ("# in text" if False else "'# ; ! = {{'", "# ; ! = {{"),
         ("'ñ' + 'あ'", "ñあ"),
+        ("{'caf\u00e9': 1}.cafe\u0301", 1),
     ],
 )
 def test_formula_gives(formula: str, expected: Any) -> None:
@@ -168,6 +169,8 @@ def test_equality_is_strict_between_kinds() -> None:
         ("1j", "space"),
         ("1..real", "space"),
         ("٣", "digits 0 to 9"),
+        ("µ", "ordinary letters"),
+        ("order.ﬁeld", "ordinary letters"),
         ("1 # comment", "'#'"),
         ("1; 2", "';'"),
         ("(1, 2)", "square brackets"),
@@ -266,6 +269,10 @@ def test_variables_that_feed_on_themselves_stop_growing() -> None:
         value = evaluate("[a, a]", {"a": value}, now=NOW)
     with pytest.raises(ExpressionError, match="larger than 100,000"):
         evaluate("[a, a]", {"a": value}, now=NOW)
+    hollow: Any = []
+    with pytest.raises(ExpressionError, match="larger than 100,000"):  # noqa: PT012
+        for _ in range(25):
+            hollow = evaluate("[a, a, a]", {"a": hollow}, now=NOW)
     deep: Any = None
     for _ in range(3_000):
         deep = [deep]
