@@ -22,6 +22,7 @@ from llm.errors import (
 )
 from llm.protocol import ChatMessage, ModelRequest, ModelResult, ToolCall, ToolSpec
 from llm.registry import ProviderRegistry
+from llm.sdk_errors import redact
 from tests.peers.llm_peer import PeerAnswer, RecordedCall, create_llm_peer, pieces_of, serve_llm_peer
 
 KEY = "sk-test-0123456789abcdef"
@@ -392,3 +393,13 @@ async def test_nobody_listening_is_worth_a_retry() -> None:
             ModelRequest(model=entry.name, messages=[ChatMessage(role="user", content="hi")])
         )
     await registry.close()
+
+
+async def test_keys_of_any_shape_are_taken_out_of_what_vendors_say(peer: Peer) -> None:
+    assert redact("the key zq81LmPo failed", ["zq81LmPo", None, ""]) == "the key [redacted] failed"
+    peer.answers(
+        PeerAnswer(status=500, error=openai_error(None, f"crashed with Bearer {KEY} and gsk_abcdefghij"))
+    )
+    with pytest.raises(ProviderUnavailable, match="crashed") as caught:
+        await ask(peer, OPENAI)
+    assert not {KEY, "gsk_abcdefghij"} & set(str(caught.value).split())
