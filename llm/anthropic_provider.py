@@ -36,7 +36,7 @@ class AnthropicProvider:
         self._api_key = credentials.require("anthropic_api_key")
         client = anthropic.AsyncAnthropic(
             api_key=self._api_key,
-            base_url=credentials.anthropic_base_url or _ADDRESS,
+            base_url=(credentials.anthropic_base_url or _ADDRESS).rstrip("/").removesuffix("/v1"),
             max_retries=0,
             open_telemetry=False,
         )
