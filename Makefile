@@ -60,6 +60,7 @@ generated: setup
 generate: setup
 	$(BIN)/python -m flow_schema.export
 	$(BIN)/python -m core.settings
+	$(BIN)/python -m core.errors
 
 COMPILE = $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	--no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options

@@ -237,3 +237,36 @@ class SignatureError(CryptographyError):
     status = 401
     slug = "bad-signature"
     title = "Bad signature"
+
+
+def render_problems_page() -> str:
+    """Return docs/errors.md: one row a kind of problem, from the classes themselves."""
+    lines = [
+        "# Problems",
+        "",
+        "Every error of the API is a problem document (RFC 9457, `application/problem+json`) with members",
+        "`type`, `title`, `status` and `detail`; some kinds add more. `type` is the prefix",
+        f"`{PROBLEM_TYPE_PREFIX}` and one of these names, which never change. Rendered from `core/errors.py`",
+        "by `python -m core.errors`; a test compares the two.",
+        "",
+        "| type | status | title | when |",
+        "|---|---|---|---|",
+    ]
+
+    def add(kind: type[VersaError]) -> None:
+        when = (
+            (kind.__doc__ or "").split("\n\n")[0].strip() if kind is not VersaError else "A defect of ours."
+        )
+        lines.append(f"| `{kind.slug}` | {kind.status} | {kind.title} | {when} |")
+        for child in kind.__subclasses__():
+            if child.__module__ == __name__:
+                add(child)
+
+    add(VersaError)
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    Path("docs/errors.md").write_text(render_problems_page(), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,11 @@ def tree(kind: type[VersaError] = VersaError) -> Iterator[type[VersaError]]:
 def test_the_drawing_is_the_tree() -> None:
     drawn = {(name, int(status), slug) for name, status, slug in _DRAWN.findall(core.errors.__doc__ or "")}
     assert drawn == {(kind.__name__, kind.status, kind.slug) for kind in tree()}
+
+
+def test_the_problems_page_is_current() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert page == core.errors.render_problems_page(), "run `make generate`"
 
 
 def test_slugs_are_unique() -> None:
