@@ -434,4 +434,3 @@ class FailureType:
     FORBIDDEN_ADDRESS = "forbidden-address"
     REFUSED = "refused"
     """The other side said no for good."""
-

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
 
+from flow_schema.expressions import is_variable_name
 from flow_schema.fields import (
     Duration,
     Identifier,
@@ -30,6 +31,8 @@ from flow_schema.upgrade import upgrade
 
 SCHEMA_VERSION = 1
 MAX_NODES = 2_000
+MAX_FLOW_DEPTH = 20
+"""How many flows may be running inside one another, the main flow included."""
 
 VariableType = Literal["string", "number", "boolean", "date", "datetime", "list", "object"]
 
@@ -220,9 +223,9 @@ class Flow(Model):
     @classmethod
     def _names_are_free(cls, variables: list[Variable]) -> list[Variable]:
         for variable in variables:
-            if variable.name in RESERVED_NAMES:
+            if variable.name in RESERVED_NAMES or not is_variable_name(variable.name):
                 raise ValueError(
-                    f"`{variable.name}` is a name the platform provides; give the variable another name"
+                    f"`{variable.name}` is a name of the platform or of formulas; give the variable another name"
                 )
         return variables
 

@@ -150,7 +150,9 @@ class MediaContent(Turn):
         title="Type", description="How it is shown."
     )
     url: str = Field(title="Address", description="Where it is.")
-    alt: str | None = Field(default=None, title="Alternative text", description="For people who can't see it.")
+    alt: str | None = Field(
+        default=None, title="Alternative text", description="For people who can't see it."
+    )
     name: str | None = Field(default=None, title="Name", description="Caption or file name.")
     height: int | None = Field(default=None, title="Height", description="Pixels, for embedded pages.")
 
@@ -169,7 +171,9 @@ class CardContent(Turn):
     title: str = Field(title="Title", description="Heading.")
     text: str | None = Field(default=None, title="Text", description="Lines under it.")
     image_url: str | None = Field(default=None, title="Image", description="Its address.")
-    buttons: list[CardButtonContent] = Field(default_factory=list, title="Buttons", description="Its buttons.")
+    buttons: list[CardButtonContent] = Field(
+        default_factory=list, title="Buttons", description="Its buttons."
+    )
 
 
 class CardsContent(Turn):
@@ -234,7 +238,14 @@ class RedirectContent(Turn):
 
 
 NoticeCode = Literal[
-    "agent_joined", "agent_left", "waiting_for_agent", "agent_timeout", "closed", "inactive", "stuck", "resumed"
+    "agent_joined",
+    "agent_left",
+    "waiting_for_agent",
+    "agent_timeout",
+    "closed",
+    "inactive",
+    "stuck",
+    "resumed",
 ]
 
 
@@ -482,7 +493,8 @@ class SetConversationVariables(Turn):
 
 
 TeamAction = Annotated[
-    Claim | Say | HandBack | Close | Retry | Skip | Jump | SetConversationVariables, Field(discriminator="kind")
+    Claim | Say | HandBack | Close | Retry | Skip | Jump | SetConversationVariables,
+    Field(discriminator="kind"),
 ]
 
 

@@ -1,0 +1,415 @@
+"""One conversation as a durable workflow: a mailbox, a main loop, and continue-as-new.
+
+Whatever happens to a conversation is an event in the mailbox, and only the main loop takes events and walks
+the graph. Update handlers put their event in and wait for its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from flow_schema.effects import (
+        CONVERSATION_WORKFLOW,
+        QUERY_SNAPSHOT,
+        QUERY_TAIL,
+        UPDATE_CALLBACK,
+        UPDATE_TEAM,
+        UPDATE_VISITOR,
+        CallbackMessage,
+        CallbackReply,
+        ConversationStart,
+        Flush,
+        LoadFlow,
+        TeamMessage,
+        VisitorMessage,
+    )
+    from flow_schema.turns import (
+        Claim,
+        Close,
+        ConversationSnapshot,
+        ConversationStatus,
+        Message,
+        Refusal,
+        TeamReply,
+        TextInput,
+        TurnReply,
+    )
+    from workflows.details import details
+    from workflows.effects import TemporalEffects, flush_transcript, load_flow
+    from workflows.interpreter.graph import graphs
+    from workflows.interpreter.session import Session, new_state
+    from workflows.interpreter.state import ConversationState
+    from workflows.interpreter.team import Refused
+
+FLUSH_AFTER = timedelta(seconds=2)
+FLUSH_MESSAGES = 8
+UPDATES_PER_RUN = 1_500
+"""Temporal allows 2,000 updates a run; suggested continue-as-new comes at 1,800."""
+STATUS = SearchAttributeKey.for_keyword("VersaStatus")
+
+Incoming = VisitorMessage | TeamMessage | CallbackMessage
+Answer = TurnReply | TeamReply | CallbackReply
+
+
+@dataclass
+class Mail:
+    """An event and, once the main loop has dealt with it, its answer."""
+
+    message: Incoming
+    answer: Answer | None = None
+    refusal: Refused | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.answer is not None or self.refusal is not None
+
+
+@workflow.defn(name=CONVERSATION_WORKFLOW)
+class ConversationWorkflow:
+    """The shell around a `Session`."""
+
+    @workflow.init
+    def __init__(self, start: ConversationStart, carried: dict[str, Any] | None = None) -> None:
+        state = (
+            new_state(start, workflow.now()) if carried is None else ConversationState.model_validate(carried)
+        )
+        self.session = Session(state, TemporalEffects(self._flush_everything))
+        self.loaded = False
+        self.mailbox: deque[Mail] = deque()
+        self.unanswered: dict[str, Mail] = {}
+        """Visitor messages taken and not yet answered, by message id."""
+        self.work: asyncio.Task[None] | None = None
+        self.flushing: Flush | None = None
+        self.flush_due: datetime | None = None
+        self.timer: asyncio.Task[None] | None = None
+        self.timer_at: datetime | None = None
+        self.draining = False
+        self.updates = 0
+        self.turns_before = state.turns
+        self.shown_status = state.status
+
+    @workflow.run
+    async def run(self, start: ConversationStart, carried: dict[str, Any] | None = None) -> None:
+        """Runs until the conversation has ended and its transcript is in the tables."""
+        self._arm(workflow.now() + FLUSH_AFTER, "write the transcript")
+        try:
+            await self._load()
+            await self._loop()
+        except asyncio.CancelledError:
+            await self._cancelled()
+            raise
+        await self._flush_everything()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        self._disarm()
+        if self.session.state.status is not ConversationStatus.ENDED:
+            workflow.continue_as_new(args=[start, self.session.state.model_dump(mode="json")])
+
+    # --- events -----------------------------------------------------------------------------------
+
+    @workflow.update(name=UPDATE_VISITOR)
+    async def visitor_message(self, message: VisitorMessage) -> TurnReply:
+        """A message of the visitor; the update's id is the message's id."""
+        self.updates += 1
+        try:
+            known = self.session.known_reply(message)
+        except Refused as refused:
+            raise _application_error(refused) from refused
+        if known is not None:
+            return known
+        mail = self.unanswered.get(message.message_id)
+        if mail is None:
+            mail = Mail(message)
+            self.unanswered[message.message_id] = mail
+            self.mailbox.append(mail)
+        answer = await self._answered(mail)
+        assert isinstance(answer, TurnReply)
+        return answer
+
+    @visitor_message.validator
+    def _check_visitor(self, message: VisitorMessage) -> None:
+        self._check_draining()
+        if message.message_id in self.unanswered:
+            return
+        try:
+            self.session.check(message, len(self.unanswered))
+        except Refused as refused:
+            raise _application_error(refused) from refused
+
+    @workflow.update(name=UPDATE_TEAM)
+    async def team_action(self, message: TeamMessage) -> TeamReply:
+        """Something an agent or an operator does. Closing and claiming stop the step in progress."""
+        self.updates += 1
+        mail = Mail(message)
+        self.mailbox.append(mail)
+        agent = self.session.state.agent
+        if isinstance(message.action, Close) or (isinstance(message.action, Claim) and agent is None):
+            self._interrupt()
+        answer = await self._answered(mail)
+        assert isinstance(answer, TeamReply)
+        return answer
+
+    @team_action.validator
+    def _check_team(self, message: TeamMessage) -> None:
+        self._check_draining()
+        state = self.session.state
+        if state.status is ConversationStatus.ENDED and message.action_id not in state.team_replies:
+            raise _application_error(Refused(Refusal.CLOSED, "the conversation has ended"))
+
+    @workflow.update(name=UPDATE_CALLBACK)
+    async def callback(self, message: CallbackMessage) -> CallbackReply:
+        """A call to a one-time address."""
+        self.updates += 1
+        mail = Mail(message)
+        self.mailbox.append(mail)
+        answer = await self._answered(mail)
+        assert isinstance(answer, CallbackReply)
+        return answer
+
+    @callback.validator
+    def _check_callback(self, message: CallbackMessage) -> None:
+        self._check_draining()
+
+    def _check_draining(self) -> None:
+        if self.draining:
+            raise _application_error(Refused(Refusal.DRAINING, "the conversation is moving to a new run"))
+
+    async def _answered(self, mail: Mail) -> Answer:
+        await workflow.wait_condition(lambda: mail.done)
+        if mail.refusal is not None:
+            raise _application_error(mail.refusal)
+        assert mail.answer is not None
+        return mail.answer
+
+    # --- questions --------------------------------------------------------------------------------
+
+    @workflow.query(name=QUERY_SNAPSHOT)
+    def snapshot(self) -> ConversationSnapshot:
+        """Where the conversation is."""
+        return self.session.snapshot()
+
+    @workflow.query(name=QUERY_TAIL)
+    def tail(self) -> list[Message]:
+        """Messages that are not yet in the tables."""
+        taken = self.flushing.messages if self.flushing is not None else []
+        return [*taken, *self.session.state.outbox_messages]
+
+    # --- the main loop ----------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        start = self.session.state.start
+        bundle = await load_flow(
+            LoadFlow(
+                organization_id=start.organization_id,
+                chatbot_id=start.chatbot_id,
+                flow_version_id=start.flow_version_id,
+                content_hash=start.content_hash,
+                sub_flows=self.session.state.sub_flows,
+            )
+        )
+        self.session.state.sub_flows = {
+            name: flow.version_id for name, flow in bundle.flows.items() if name != "main"
+        }
+        self.session.load(graphs(bundle))
+        self.loaded = True
+
+    async def _loop(self) -> None:
+        """Takes one event after another until the conversation ends or moves to a new run."""
+        state = self.session.state
+        while True:
+            if self.mailbox:
+                await self._deal_with(self._next())
+                continue
+            deadline = self.session.next_deadline()
+            if deadline is not None and deadline <= workflow.now():
+                await self._work(self._advance())
+                continue
+            if state.status is ConversationStatus.ENDED:
+                return
+            if self._should_move():
+                self.draining = True
+                return
+            self._start_flush()
+            self._arm_next(deadline)
+            await workflow.wait_condition(self._has_work)
+
+    def _has_work(self) -> bool:
+        if self.mailbox or self._flush_wanted():
+            return True
+        now, deadline = workflow.now(), self.session.next_deadline()
+        return (deadline is not None and deadline <= now) or (
+            self.timer_at is None and self._next_time(deadline) is not None
+        )
+
+    def _next(self) -> Sequence[Mail]:
+        """The next event; what stops a step in progress comes before what waits for it."""
+        for mail in self.mailbox:
+            if isinstance(mail.message, TeamMessage) and isinstance(mail.message.action, Close | Claim):
+                self.mailbox.remove(mail)
+                return [mail]
+        return [self.mailbox.popleft()]
+
+    async def _deal_with(self, mails: Sequence[Mail]) -> None:
+        first = mails[0].message
+        if isinstance(first, VisitorMessage):
+            await self._work(self._visitor(await self._burst(mails)))
+        else:
+            await self._work(self._other(mails[0]))
+        self._show()
+
+    async def _burst(self, mails: Sequence[Mail]) -> Sequence[Mail]:
+        """With a debounce, the texts that follow within the pause, as long as each is followed in time."""
+        pause = self.session.walk.main.flow.settings.debounce
+        waiting = self.session.state.waiting
+        burst = list(mails)
+        if not pause or waiting is None or waiting.kind != "visitor" or not _is_text(burst[0]):
+            return burst
+        while True:
+            try:
+                await workflow.wait_condition(
+                    lambda: bool(self.mailbox), timeout=pause, timeout_summary="wait for more texts"
+                )
+            except TimeoutError:
+                return burst
+            if not _is_text(self.mailbox[0]):
+                return burst
+            burst.append(self.mailbox.popleft())
+
+    async def _work(self, work: Any) -> None:
+        """Runs work that the team may interrupt."""
+        self.work = asyncio.create_task(work)
+        try:
+            await self.work
+        finally:
+            self.work = None
+
+    def _interrupt(self) -> None:
+        if self.work is not None and not self.session.interrupting:
+            self.session.interrupting = True
+            self.work.cancel()
+
+    async def _visitor(self, mails: Sequence[Mail]) -> None:
+        messages = [mail.message for mail in mails if isinstance(mail.message, VisitorMessage)]
+        await self.session.visitor(messages)
+        for mail, message in zip(mails, messages, strict=True):
+            mail.answer = self.session.state.replies[message.message_id]
+            self.unanswered.pop(message.message_id, None)
+
+    async def _other(self, mail: Mail) -> None:
+        try:
+            if isinstance(mail.message, TeamMessage):
+                mail.answer = await self.session.team(mail.message)
+                self.flush_due = workflow.now()
+            elif isinstance(mail.message, CallbackMessage):
+                mail.answer = await self.session.callback(mail.message)
+                self.flush_due = workflow.now()
+        except Refused as refused:
+            mail.refusal = refused
+
+    async def _advance(self) -> None:
+        await self.session.advance()
+        self.flush_due = workflow.now()
+        self._show()
+
+    def _should_move(self) -> bool:
+        """Whether to continue as new: history or updates near their limits, or a test asks for it."""
+        if self.flushing is not None or not self.session.state.opened:
+            return False
+        forced = self.session.state.start.continue_after_turns
+        return (
+            workflow.info().is_continue_as_new_suggested()
+            or self.updates >= UPDATES_PER_RUN
+            or (forced is not None and self.session.state.turns - self.turns_before >= forced)
+        )
+
+    async def _cancelled(self) -> None:
+        """Somebody cancelled the workflow: the visitor is told, the transcript is kept."""
+        if self.loaded:
+            await self.session.close("cancelled")
+            for mail in self.mailbox:
+                mail.refusal = Refused(Refusal.CLOSED, "the conversation has ended")
+            self._show()
+            await asyncio.shield(self._flush_everything())
+
+    def _show(self) -> None:
+        """Brings what the Temporal UI shows up to date."""
+        state = self.session.state
+        workflow.set_current_details(details(self.session))
+        if state.status is not self.shown_status:
+            self.shown_status = state.status
+            workflow.upsert_search_attributes([STATUS.value_set(state.status.value)])
+
+    # --- the outbox -------------------------------------------------------------------------------
+
+    def _flush_wanted(self) -> bool:
+        if self.flushing is not None or not self.session.has_outbox():
+            return False
+        due = self.flush_due
+        return len(self.session.state.outbox_messages) >= FLUSH_MESSAGES or (
+            due is not None and due <= workflow.now()
+        )
+
+    def _start_flush(self) -> None:
+        """Writes the outbox in the background when it is full or has waited long enough."""
+        if self.session.has_outbox() and self.flush_due is None:
+            self.flush_due = workflow.now() + FLUSH_AFTER
+        if self._flush_wanted():
+            self.flushing, self.flush_due = self.session.take_outbox(), None
+            asyncio.create_task(self._flush(self.flushing))  # noqa: RUF006 (kept by the workflow's loop)
+
+    async def _flush(self, flush: Flush) -> None:
+        await flush_transcript(flush, f"write {len(flush.messages)} messages")
+        self.flushing = None
+
+    async def _flush_everything(self) -> None:
+        """Returns when everything said so far is in the tables."""
+        await workflow.wait_condition(lambda: self.flushing is None)
+        while self.session.has_outbox():
+            self.flushing, self.flush_due = self.session.take_outbox(), None
+            await self._flush(self.flushing)
+
+    # --- the one timer ----------------------------------------------------------------------------
+
+    def _next_time(self, deadline: datetime | None) -> datetime | None:
+        times = [deadline, self.flush_due if self.flushing is None else None]
+        return min((time for time in times if time is not None), default=None)
+
+    def _arm_next(self, deadline: datetime | None) -> None:
+        """Makes sure that a timer wakes the loop in time. One that is early stays: it costs nothing."""
+        wanted = self._next_time(deadline)
+        if wanted is None or (self.timer_at is not None and self.timer_at <= wanted):
+            return
+        waiting = self.session.state.waiting
+        named = waiting is not None and wanted == deadline
+        self._arm(wanted, waiting.node_label if named and waiting is not None else "write the transcript")
+
+    def _arm(self, at: datetime, summary: str) -> None:
+        self._disarm()
+        self.timer_at = at
+        self.timer = asyncio.create_task(self._ring(at, summary))
+
+    def _disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer, self.timer_at = None, None
+
+    async def _ring(self, at: datetime, summary: str) -> None:
+        await workflow.sleep(max(at - workflow.now(), timedelta(milliseconds=1)), summary=summary[:200])
+        self.timer, self.timer_at = None, None
+
+
+def _is_text(mail: Mail) -> bool:
+    return isinstance(mail.message, VisitorMessage) and isinstance(mail.message.input, TextInput)
+
+
+def _application_error(refused: Refused) -> ApplicationError:
+    return ApplicationError(refused.message, type=refused.refusal.value, non_retryable=True)

@@ -1,0 +1,71 @@
+"""What the Temporal UI shows of a running conversation, in Markdown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flow_schema.turns import Visit
+from workflows.interpreter.session import Session
+
+SHOWN_VISITS = 15
+SHOWN_CHARACTERS = 120
+
+
+def details(session: Session) -> str:
+    """Where the conversation stands, what it waits for, its path and its variables (personal ones masked)."""
+    state = session.state
+    if not state.frames:
+        return "Not opened yet."
+    walk = session.walk
+    frame = state.frame
+    label = walk.graph.label(frame.node_id)
+    node = walk.graph.nodes.get(frame.node_id)
+    lines = [
+        f"### {_escape(walk.main.flow.name)}: {state.status.value}",
+        f"**Stands at** {_escape(label)} (`{frame.node_id}`"
+        + (f", {node.type}" if node is not None else "")
+        + (f", in flow `{frame.flow}`" if frame.flow != "main" else "")
+        + ")",
+    ]
+    if state.waiting is not None:
+        until = f", until {state.waiting.until:%Y-%m-%d %H:%M:%S} UTC" if state.waiting.until else ""
+        lines.append(
+            f"**Waits for** {state.waiting.kind}: {_escape(state.waiting.reason)}"
+            f" (since {state.waiting.since:%Y-%m-%d %H:%M:%S} UTC{until})"
+        )
+    if state.stuck_reason:
+        lines.append(f"**Stuck** {_escape(state.stuck_reason)}")
+    if state.agent is not None:
+        lines.append(f"**Agent** {_escape(state.agent.name)}")
+    if state.end_reason:
+        lines.append(f"**Ended** {_escape(state.end_reason)}")
+    lines.append(f"**Turns** {state.turns} · **messages** {state.last_seq} · **language** {state.language}")
+    lines += ["", "**Path**", *(_visit(visit, session) for visit in state.path[-SHOWN_VISITS:])]
+    variables = session.visible_variables()
+    if variables:
+        lines += [
+            "",
+            "**Variables**",
+            *(f"- `{name}` = {_value(value)}" for name, value in variables.items()),
+        ]
+    return "\n\n".join(lines[:6]) + "\n" + "\n".join(lines[6:])
+
+
+def _visit(visit: Visit, session: Session) -> str:
+    graph = session.graphs.get(visit.flow)
+    label = graph.label(visit.node_id) if graph is not None else visit.node_id
+    where = f"{visit.number}. {_escape(label)}" + (f" (`{visit.flow}`)" if visit.flow != "main" else "")
+    gone = f" → {visit.exit}" if visit.exit else ""
+    return where + gone + (f" — {_escape(visit.error)}" if visit.error else "")
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return (
+        "`" + text[:SHOWN_CHARACTERS].replace("`", "'") + ("…" if len(text) > SHOWN_CHARACTERS else "") + "`"
+    )
+
+
+def _escape(text: str) -> str:
+    return "".join("\\" + character if character in "\\`*_[]<>#|" else character for character in text)

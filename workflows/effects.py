@@ -1,0 +1,207 @@
+"""The interpreter's effects as Temporal activities: the only caller of `execute_activity`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy as TemporalRetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+with workflow.unsafe.imports_passed_through():
+    from flow_schema.effects import (
+        ACTIVITIES,
+        CALL_MODEL,
+        FLUSH_TRANSCRIPT,
+        HTTP_REQUEST,
+        LOAD_FLOW,
+        OPEN_CALLBACK,
+        RECOGNIZE_INTENT,
+        RUN_SCRIPT,
+        SEND_EMAIL,
+        Contract,
+        EmailMessage,
+        EmailSent,
+        FlowBundle,
+        Flush,
+        Flushed,
+        HttpCall,
+        HttpResult,
+        LoadFlow,
+        ModelAnswer,
+        ModelCall,
+        OpenCallback,
+        OpenedCallback,
+        RecognizedIntent,
+        RecognizeIntent,
+        ScriptResult,
+        ScriptRun,
+    )
+    from flow_schema.nodes.request import RetryPolicy
+    from workflows.interpreter.outcomes import EffectFailed
+
+Result = TypeVar("Result", bound=Contract)
+
+UNTIL_IT_WORKS = TemporalRetryPolicy(
+    initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=10)
+)
+"""For what depends on our own parts only: the database comes back."""
+A_FEW_TIMES = TemporalRetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20), maximum_attempts=5
+)
+
+
+class TemporalEffects:
+    """Implements `Effects` inside a workflow. `flush_now` comes from the conversation's shell."""
+
+    def __init__(self, flush_now: Callable[[], Awaitable[None]]) -> None:
+        self._flush_now = flush_now
+
+    def now(self) -> datetime:
+        return workflow.now()
+
+    def unique(self) -> str:
+        return workflow.uuid4().hex
+
+    async def flush(self) -> None:
+        await self._flush_now()
+
+    async def http_request(self, call: HttpCall, retry: RetryPolicy, summary: str) -> HttpResult:
+        return await _activity(
+            HTTP_REQUEST,
+            call,
+            HttpResult,
+            f"{summary}: {call.method}",
+            attempt=timedelta(seconds=call.timeout_seconds + 10),
+            retry=TemporalRetryPolicy(
+                initial_interval=max(retry.first_wait, timedelta(milliseconds=50)),
+                maximum_interval=max(retry.longest_wait, retry.first_wait, timedelta(milliseconds=50)),
+                maximum_attempts=retry.attempts,
+            ),
+        )
+
+    async def call_model(self, call: ModelCall, summary: str) -> ModelAnswer:
+        return await _activity(
+            CALL_MODEL,
+            call,
+            ModelAnswer,
+            f"{summary}: {call.model or 'model'}",
+            attempt=timedelta(minutes=5),
+            heartbeat=timedelta(seconds=10),
+            retry=A_FEW_TIMES,
+        )
+
+    async def recognize_intent(self, request: RecognizeIntent, summary: str) -> RecognizedIntent:
+        return await _activity(
+            RECOGNIZE_INTENT,
+            request,
+            RecognizedIntent,
+            f"{summary}: intent",
+            attempt=timedelta(seconds=10),
+            retry=A_FEW_TIMES,
+        )
+
+    async def send_email(self, message: EmailMessage, summary: str) -> EmailSent:
+        return await _activity(
+            SEND_EMAIL,
+            message,
+            EmailSent,
+            f"{summary}: e-mail",
+            attempt=timedelta(seconds=60),
+            retry=TemporalRetryPolicy(
+                initial_interval=timedelta(seconds=2),
+                maximum_interval=timedelta(minutes=1),
+                maximum_attempts=8,
+            ),
+        )
+
+    async def run_script(self, run: ScriptRun, summary: str) -> ScriptResult:
+        return await _activity(
+            RUN_SCRIPT,
+            run,
+            ScriptResult,
+            f"{summary}: script",
+            attempt=timedelta(seconds=run.timeout_seconds + 15),
+            retry=A_FEW_TIMES,
+        )
+
+    async def open_callback(self, request: OpenCallback, summary: str) -> OpenedCallback:
+        return await _activity(
+            OPEN_CALLBACK,
+            request,
+            OpenedCallback,
+            f"{summary}: callback address",
+            attempt=timedelta(seconds=10),
+            retry=UNTIL_IT_WORKS,
+        )
+
+
+async def load_flow(request: LoadFlow) -> FlowBundle:
+    """Loads the pinned flows: recorded in history, so that a replay needs no database."""
+    bundle: FlowBundle = await workflow.execute_local_activity(
+        LOAD_FLOW,
+        request,
+        result_type=FlowBundle,
+        start_to_close_timeout=timedelta(seconds=10),
+        retry_policy=UNTIL_IT_WORKS,
+        local_retry_threshold=timedelta(seconds=5),
+        summary="load the flow",
+    )
+    return bundle
+
+
+async def flush_transcript(flush: Flush, summary: str) -> Flushed:
+    """Writes a batch of the outbox; repeated until the database takes it."""
+    flushed: Flushed = await workflow.execute_activity(
+        FLUSH_TRANSCRIPT,
+        flush,
+        result_type=Flushed,
+        start_to_close_timeout=timedelta(seconds=10),
+        retry_policy=UNTIL_IT_WORKS,
+        cancellation_type=workflow.ActivityCancellationType.ABANDON,
+        summary=summary,
+    )
+    return flushed
+
+
+async def _activity(
+    name: str,
+    argument: Contract,
+    result_type: type[Result],
+    summary: str,
+    *,
+    attempt: timedelta,
+    retry: TemporalRetryPolicy,
+    heartbeat: timedelta | None = None,
+) -> Result:
+    """Runs an activity of the contract. Raises `EffectFailed` when it fails for good."""
+    queue = ACTIVITIES[name][2]
+    try:
+        result: Result = await workflow.execute_activity(
+            name,
+            argument,
+            result_type=result_type,
+            task_queue=queue,
+            start_to_close_timeout=attempt,
+            heartbeat_timeout=heartbeat,
+            retry_policy=retry,
+            summary=summary[:200],
+        )
+        return result
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from error
+        raise _failure(error) from error
+
+
+def _failure(error: ActivityError) -> EffectFailed:
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return EffectFailed(cause.message or "it failed", cause.type or "")
+    if isinstance(cause, TemporalTimeoutError):
+        return EffectFailed("it took too long", "timeout")
+    return EffectFailed(str(cause or error), "")

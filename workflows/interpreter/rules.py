@@ -1,0 +1,150 @@
+"""The comparisons of `condition` nodes, forgiving where people mean the same.
+
+Texts compare without case and without surrounding space. A text that reads as a number or a date compares as
+one with a number or a date. An order between things that have none is false, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from flow_schema.nodes.condition import Operator
+
+Matches = Callable[[str, str], bool]
+
+
+def holds(left: Any, operator: Operator, right: Any, matches: Matches) -> bool:
+    """Whether `left operator right`; `matches(text, pattern)` applies a regular expression."""
+    match operator:
+        case "empty":
+            return is_empty(left)
+        case "not_empty":
+            return not is_empty(left)
+        case "is":
+            return same(left, right)
+        case "is_not":
+            return not same(left, right)
+        case "contains":
+            return contains(left, right)
+        case "not_contains":
+            return not contains(left, right)
+        case "starts_with":
+            return fold(left).startswith(fold(right))
+        case "ends_with":
+            return fold(left).endswith(fold(right))
+        case "matches":
+            return left is not None and matches(as_text(left), as_text(right))
+        case "greater":
+            return order(left, right) == 1
+        case "greater_or_equal":
+            return order(left, right) in (0, 1)
+        case "less":
+            return order(left, right) == -1
+        case "less_or_equal":
+            return order(left, right) in (0, -1)
+        case "between":
+            limits = right if isinstance(right, list) else []
+            return len(limits) == 2 and order(left, limits[0]) in (0, 1) and order(left, limits[1]) in (0, -1)
+        case "in":
+            return any(same(left, entry) for entry in _entries(right))
+        case "not_in":
+            return not any(same(left, entry) for entry in _entries(right))
+
+
+def is_empty(value: Any) -> bool:
+    """None, blank text, empty list or object. Zero and false are not empty."""
+    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+
+
+def as_text(value: Any) -> str:
+    """The value as people write it: no `.0`, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def fold(value: Any) -> str:
+    """Text for comparison: trimmed, without case."""
+    return as_text(value).strip().casefold()
+
+
+def number(value: Any) -> float | int | None:
+    """The number a value is or reads as (`"12.5"`), else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            return int(text) if text.lstrip("+-").isdigit() else float(text)
+        except ValueError:
+            return None
+    return None
+
+
+def moment(value: Any) -> datetime | None:
+    """The time a text in ISO 8601 means; a day is its midnight, a time without zone is UTC."""
+    if not isinstance(value, str) or len(value) < 10:
+        return None
+    try:
+        if len(value) == 10:
+            day = date.fromisoformat(value)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are the same to people."""
+    if left is None or right is None:
+        return is_empty(left) and is_empty(right)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return fold(left) == fold(right)
+    left_number, right_number = number(left), number(right)
+    if left_number is not None and right_number is not None:
+        return left_number == right_number
+    if isinstance(left, list | dict) or isinstance(right, list | dict):
+        return bool(left == right)
+    left_moment, right_moment = moment(left), moment(right)
+    if left_moment is not None and right_moment is not None:
+        return left_moment == right_moment
+    return fold(left) == fold(right)
+
+
+def contains(left: Any, right: Any) -> bool:
+    """A text contains a text, a list an entry, an object a key."""
+    if isinstance(left, list):
+        return any(same(entry, right) for entry in left)
+    if isinstance(left, dict):
+        return as_text(right) in left
+    return not is_empty(left) and fold(right) in fold(left)
+
+
+def order(left: Any, right: Any) -> int | None:
+    """-1, 0 or 1; None where the two have no order."""
+    left_number, right_number = number(left), number(right)
+    if left_number is not None and right_number is not None:
+        return (left_number > right_number) - (left_number < right_number)
+    left_moment, right_moment = moment(left), moment(right)
+    if left_moment is not None and right_moment is not None:
+        return (left_moment > right_moment) - (left_moment < right_moment)
+    if isinstance(left, str) and isinstance(right, str) and left_number is None and right_number is None:
+        return (fold(left) > fold(right)) - (fold(left) < fold(right))
+    return None
+
+
+def _entries(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str):
+        return [entry.strip() for entry in value.split(",")]
+    return [] if value is None else [value]

@@ -1,0 +1,191 @@
+"""`question`: asks with choices and finds the option an answer means."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flow_schema.effects import IntentExamples, RecognizeIntent
+from flow_schema.fields import TemplateReference
+from flow_schema.nodes.question import OptionSource, QuestionNode
+from flow_schema.turns import ChoiceInput, ChoiceOption, ChoicesContent, TextInput, ValueInput
+from workflows.interpreter.context import StepContext
+from workflows.interpreter.matching import Candidate, match_exact, match_fuzzy
+from workflows.interpreter.outcomes import (
+    AwaitVisitor,
+    DeadlinePassed,
+    Goto,
+    Outcome,
+    StepFailed,
+    VisitorSaid,
+)
+from workflows.interpreter.rules import as_text
+
+
+async def question(node: QuestionNode, ctx: StepContext) -> Outcome:
+    match ctx.event:
+        case VisitorSaid(input=ChoiceInput(options=chosen)):
+            known = {option["id"] for option in ctx.local["options"]}
+            picked = list(dict.fromkeys(chosen))
+            return await _answered(node, ctx, picked if picked and known >= set(picked) else None, "")
+        case VisitorSaid(input=TextInput(text=text)):
+            return await _answered(node, ctx, await _find(node, ctx, text), text)
+        case VisitorSaid(input=ValueInput(value=value)) if value is not None:
+            text = as_text(value)
+            return await _answered(node, ctx, await _find(node, ctx, text), text)
+        case VisitorSaid():
+            return await _answered(node, ctx, None, "")
+        case DeadlinePassed():
+            return Goto("no_reply")
+        case _:
+            return _ask(node, ctx)
+
+
+def _ask(node: QuestionNode, ctx: StepContext) -> Outcome:
+    data = node.data
+    ctx.local.setdefault("attempts", 0)
+    options = _dynamic_options(data.options_from, ctx) if data.options_from else _static_options(node, ctx)
+    ctx.local["options"] = options
+    prompt = ctx.say(
+        ChoicesContent(
+            text=ctx.text(data.text),
+            options=[
+                ChoiceOption(
+                    id=option["id"],
+                    label=option["label"],
+                    description=option.get("description"),
+                    image_url=option.get("image_url"),
+                )
+                for option in options
+            ],
+            display=data.display,
+            multiple=data.multiple,
+            min_choices=data.min_choices,
+            max_choices=data.max_choices,
+            searchable=data.searchable,
+        )
+    )
+    until = ctx.now + data.no_reply_after if data.no_reply_after else None
+    return AwaitVisitor(("text", "choice"), prompt.seq, f"an answer to “{ctx.summary}”", until)
+
+
+def _static_options(node: QuestionNode, ctx: StepContext) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": option.id,
+            "label": ctx.text(option.label),
+            "value": option.value if option.value is not None else option.id,
+            "names": [option.value or option.id, *option.synonyms, *_translations(option.label)],
+            "description": ctx.optional_text(option.description),
+            "image_url": ctx.template(option.image_url) if option.image_url else None,
+        }
+        for option in node.data.options
+    ]
+
+
+def _translations(label: str | dict[str, str] | TemplateReference) -> list[str]:
+    return [text for text in label.values() if "{{" not in text] if isinstance(label, dict) else []
+
+
+def _dynamic_options(source: OptionSource, ctx: StepContext) -> list[dict[str, Any]]:
+    entries = ctx.formula(source.list)
+    if not isinstance(entries, list) or not entries:
+        raise StepFailed(f"the options' list `{source.list}` is {'empty' if entries == [] else 'not a list'}")
+    options = []
+    for number, entry in enumerate(entries[: source.limit], start=1):
+        label, value, image = as_text(entry), entry, None
+        if isinstance(entry, dict):
+            label = as_text(entry.get(source.label_key or "label", entry.get("name", number)))
+            value = entry.get(source.value_key) if source.value_key else entry
+            image = entry.get(source.image_key) if source.image_key else None
+        options.append(
+            {
+                "id": str(number),
+                "label": label,
+                "value": value,
+                "names": [],
+                "image_url": as_text(image) if image else None,
+            }
+        )
+    return options
+
+
+async def _find(node: QuestionNode, ctx: StepContext, text: str) -> list[str] | None:
+    """The ids a typed answer means, or None."""
+    if not node.data.multiple:
+        found = await _find_one(node, ctx, text)
+        return [found] if found else None
+    whole = await _find_one(node, ctx, text, by_meaning=False)
+    if whole:
+        return [whole]
+    found_ids: list[str] = []
+    for part in re.split(r"[,;\n]|\s+(?:y|e|and|&)\s+", text):
+        if part.strip():
+            found = await _find_one(node, ctx, part)
+            if found is None:
+                return None
+            found_ids.append(found)
+    return list(dict.fromkeys(found_ids)) or None
+
+
+async def _find_one(
+    node: QuestionNode, ctx: StepContext, text: str, *, by_meaning: bool = True
+) -> str | None:
+    matching = node.data.matching
+    candidates = [
+        Candidate(option["id"], (option["label"], *option["names"])) for option in ctx.local["options"]
+    ]
+    found = match_exact(text, candidates)
+    if found is None and matching.fuzzy:
+        found = match_fuzzy(text, candidates, matching.fuzzy_threshold)
+    if found is None and matching.semantic and by_meaning:
+        recognized = await ctx.effects.recognize_intent(
+            RecognizeIntent(
+                context=ctx.effect(),
+                text=text,
+                intents=[
+                    IntentExamples(name=candidate.id, examples=list(candidate.names))
+                    for candidate in candidates
+                ],
+                threshold=matching.semantic_threshold,
+            ),
+            ctx.summary,
+        )
+        found = recognized.intent
+    return found
+
+
+async def _answered(node: QuestionNode, ctx: StepContext, chosen: list[str] | None, text: str) -> Outcome:
+    data = node.data
+    if chosen is None:
+        return _unmatched(node, ctx, text)
+    options = {option["id"]: option for option in ctx.local["options"]}
+    if data.multiple:
+        if len(chosen) < data.min_choices:
+            return _again(node, ctx, ctx.phrase("too_few", count=data.min_choices))
+        if data.max_choices is not None and len(chosen) > data.max_choices:
+            return _again(node, ctx, ctx.phrase("too_many", count=data.max_choices))
+        if data.save_to:
+            ctx.set(data.save_to, [options[option_id]["value"] for option_id in chosen])
+        return Goto("next")
+    if len(chosen) != 1:
+        return _again(node, ctx, ctx.phrase("too_many", count=1))
+    if data.save_to:
+        ctx.set(data.save_to, options[chosen[0]]["value"])
+    own_exit = f"option:{chosen[0]}"
+    return Goto(own_exit if data.options and ctx.has_edge(own_exit) else "next")
+
+
+def _unmatched(node: QuestionNode, ctx: StepContext, text: str) -> Outcome:
+    attempts = int(ctx.local.get("attempts", 0)) + 1
+    ctx.local["attempts"] = attempts
+    if ctx.has_edge("other") and attempts > node.data.retries:
+        if node.data.save_to and text:
+            ctx.set(node.data.save_to, [text] if node.data.multiple else text)
+        return Goto("other")
+    return _again(node, ctx, ctx.text(node.data.retry_text) or ctx.phrase("no_match"))
+
+
+def _again(node: QuestionNode, ctx: StepContext, complaint: str) -> Outcome:
+    ctx.say_text(complaint)
+    return _ask(node, ctx)
