@@ -1,0 +1,34 @@
+// The list of bots and where else to look.
+
+import { element, safeUrl } from "./dom.js";
+import { say, useLanguage } from "./texts.js";
+import { pause } from "./transport.js";
+
+const part = (id) => document.getElementById(id);
+
+async function load() {
+  for (;;) {
+    try {
+      const response = await fetch("/api/v1/widget", { cache: "no-store" });
+      if (response.ok) return await response.json();
+    } catch {
+      // the server restarts; asked again below
+    }
+    await pause(1500);
+  }
+}
+
+const language = useLanguage(new URLSearchParams(location.search).get("lang") ?? navigator.language);
+part("lead").textContent = say("homeText");
+const { bots, links } = await load();
+part("bots").replaceChildren(...bots.map((bot) => element("li", {},
+  element("a", { href: `/chat/${encodeURIComponent(bot.slug)}` },
+    element("span", { className: "avatar", "aria-hidden": "true" }, bot.name.slice(0, 1).toUpperCase()),
+    element("span", { className: "text" }, element("strong", {}, bot.name), element("small", {}, bot.description || bot.languages.join(", ")))))));
+if (!bots.length) part("bots").replaceChildren(element("li", {}, say("noBots")));
+part("links").replaceChildren(
+  element("a", { href: "/docs" }, say("docs")),
+  element("a", { href: "/openapi.json" }, "OpenAPI"),
+  safeUrl(links.temporal_ui) ? element("a", { href: safeUrl(links.temporal_ui), rel: "noopener" }, say("temporal")) : "",
+);
+document.documentElement.lang = language;
