@@ -1,7 +1,7 @@
 """The dialogue format: one YAML file holds a flow and the dialogues that must come out of it.
 
-`docs/dialogues.md` describes the format for its users. This module reads it; `expectations.py` compares what
-was said with what was expected, `scripted_world.py` answers the flow's effects, and the runners play a dialogue.
+`docs/dialogues.md` describes the format for its users. This module reads it, `expectations.py` compares
+what was said with what was expected, `scripted_world.py` answers the flow's effects, `player.py` plays.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from flow_schema.turns import (
 ELLIPSIS = "…"
 
 
-class Mismatch(AssertionError):
+class Mismatch(AssertionError):  # noqa: N818 - the word that readers of a failure see
     """A dialogue went otherwise than it says."""
 
 
@@ -96,7 +96,8 @@ def _part_problem(key: str, value: Any, message: Message, content: Content) -> s
             return subset_problem(value, content.model_dump(mode="json"))
         case "typing_seconds", _:
             return None if message.typing_seconds == value else f"is {message.typing_seconds}"
-    return f"the message is {content.type}"
+        case _:
+            return f"the message is {content.type}"
 
 
 def text_problem(wanted: Any, text: str) -> str | None:

@@ -97,6 +97,8 @@ class Player:
                     await self._check_new(place, step.expect)
             case "duplicate":
                 await self._duplicate_step(place, step)
+            case action:
+                raise AssertionError(f"unknown action {action}")
         await self._check_state(place, step)
 
     async def _visitor_step(self, place: str, step: Step) -> None:

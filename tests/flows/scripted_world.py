@@ -95,7 +95,8 @@ class ScriptedWorld:
                 self.callbacks.append(argument)
                 url = f"{CALLBACK_ADDRESS}{argument.callback_id}" if argument.reveal else None
                 return OpenedCallback(callback_id=argument.callback_id, url=url)
-        raise AssertionError(f"no such effect: {name}")
+            case _:
+                raise AssertionError(f"no such effect: {name}")
 
     def callback_id(self, node: str | None) -> str:
         fitting = [opened for opened in self.callbacks if node in (None, opened.context.node_id)]
@@ -142,7 +143,7 @@ class ScriptedWorld:
             raise AssertionError(f"the dialogue has no answer for the model call of {call.context.node_id}")
         parsed = answer.parsed
         if call.labels:
-            parsed = {"label": answer.label, "confidence": answer.confidence}
+            parsed = {"label": _label_of(call, answer.label), "confidence": answer.confidence}
         tools = []
         if answer.tool is not None:
             number = len(self.model_calls)
@@ -174,6 +175,14 @@ class ScriptedWorld:
         from activities.scripts import run_in_sandbox
 
         return await run_in_sandbox(run)
+
+
+def _label_of(call: ModelCall, wanted: str | None) -> str | None:
+    """A class by its id, or by the intent's name with which its description begins."""
+    for label in call.labels:
+        if wanted is not None and wanted in (label.id, label.description.split(". ")[0].rstrip(".")):
+            return label.id
+    return None
 
 
 def pack(name: str, flow: Flow) -> LoadedFlow:
