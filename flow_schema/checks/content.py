@@ -1,0 +1,306 @@
+"""What nodes hold beyond names: limits, comparisons, types of what is saved, defaults, languages."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from flow_schema.checks.subject import Subject
+from flow_schema.checks.values import bad_pattern
+from flow_schema.expression_syntax import split_text
+from flow_schema.expressions import ExpressionError
+from flow_schema.fields import Role
+from flow_schema.findings import Finding, finding
+from flow_schema.flow import VariableType
+from flow_schema.nodes.action import ActionNode, AskSatisfaction, SetLanguage
+from flow_schema.nodes.ai import AiNode, ClassifyTask, ExtractedField, ExtractTask
+from flow_schema.nodes.condition import ConditionNode, Rule, RuleGroup, RulesTest
+from flow_schema.nodes.input import (
+    ConsentField,
+    DateField,
+    DateRangeField,
+    FileField,
+    InputNode,
+    NumberField,
+    RatingField,
+    SignatureField,
+    TextField,
+    TimeField,
+)
+from flow_schema.nodes.question import QuestionNode
+from flow_schema.references import TEXT_ROLES
+from flow_schema.variables import CoercionError, coerce
+
+MAX_LISTED: Final = 5
+_FIELD_TYPES: Final[dict[type, tuple[VariableType, ...]]] = {
+    NumberField: ("number", "string"),
+    RatingField: ("number", "string"),
+    DateField: ("date", "datetime", "string"),
+    DateRangeField: ("object",),
+    FileField: ("list",),
+    SignatureField: ("list", "object"),
+    ConsentField: ("boolean", "string"),
+}
+"""What variables hold the value of an input's field; fields that are not named give texts."""
+_EXTRACTED_TYPES: Final[dict[str, tuple[VariableType, ...]]] = {
+    "string": ("string",),
+    "number": ("number", "string"),
+    "integer": ("number", "string"),
+    "boolean": ("boolean", "string"),
+    "date": ("date", "datetime", "string"),
+}
+
+
+def check_content(subject: Subject) -> Iterator[Finding]:
+    """Limits, comparisons, types, defaults and languages."""
+    for index, node in enumerate(subject.flow.nodes):
+        data = f"/nodes/{index}/data"
+        match node:
+            case QuestionNode():
+                yield from _question(subject, node, data)
+            case InputNode():
+                yield from _input(subject, node, data)
+            case ConditionNode():
+                for place, branch in enumerate(node.data.branches):
+                    if isinstance(branch.test, RulesTest):
+                        yield from _rules(branch.test, f"{data}/branches/{place}/test", node.id)
+            case AiNode():
+                yield from _saved_by_model(subject, node, data)
+            case ActionNode():
+                yield from _action(subject, node, data)
+            case _:
+                pass
+    yield from _schedules(subject)
+    yield from _defaults(subject)
+    yield from _languages(subject)
+
+
+def _question(subject: Subject, node: QuestionNode, data: str) -> Iterator[Finding]:
+    question = node.data
+    count = len(question.options)
+    most = question.max_choices if question.multiple else 1
+    problem = None
+    if question.options and question.multiple and question.min_choices > count:
+        problem = f"at least {question.min_choices} choices are asked for, and there are {count} options"
+    elif most is not None and question.min_choices > most:
+        problem = f"at least {question.min_choices} choices are asked for, and at most {most} is allowed"
+    if problem is not None:
+        yield _impossible(problem, "Lower `min_choices`, or set `multiple`.", f"{data}/min_choices", node.id)
+    if question.save_to is not None and question.multiple:
+        yield from _type(subject, question.save_to, ("list",), "several answers are a list", data, node.id)
+
+
+def _input(subject: Subject, node: InputNode, data: str) -> Iterator[Finding]:
+    field = node.data.field
+    problem = None
+    match field:
+        case TextField(min_length=least, max_length=most) if least > most:
+            problem = f"at least {least} and at most {most} characters are asked for"
+        case NumberField(min=smallest, max=largest) if (
+            smallest is not None and largest is not None and smallest > largest
+        ):
+            problem = f"the number must be at least {smallest:g} and at most {largest:g}"
+        case TimeField(earliest=earliest, latest=latest) if earliest and latest and earliest > latest:
+            problem = f"the time must not be before {earliest} nor after {latest}"
+        case _:
+            pass
+    if problem is not None:
+        yield _impossible(problem, "Correct the limits.", f"{data}/field", node.id)
+    kinds: tuple[VariableType, ...] = _FIELD_TYPES.get(type(field), ("string",))
+    if type(field) is TextField:
+        kinds = ("string", "number", "boolean", "date", "datetime")
+    reason = f"an input of the kind `{field.kind}` saves {_article(kinds[0])}"
+    yield from _type(subject, node.data.save_to, kinds, reason, data, node.id)
+
+
+def _rules(group: RulesTest | RuleGroup, path: str, node_id: str) -> Iterator[Finding]:
+    for index, rule in enumerate(group.rules):
+        place = f"{path}/rules/{index}"
+        if isinstance(rule, RuleGroup):
+            yield from _rules(rule, place, node_id)
+        else:
+            yield from _rule(rule, f"{place}/right", node_id)
+
+
+def _rule(rule: Rule, path: str, node_id: str) -> Iterator[Finding]:
+    right = rule.right
+    formula = isinstance(right, str) and "{{" in right
+    problem = None
+    match rule.operator:
+        case "empty" | "not_empty":
+            if right is not None:
+                problem = f"`{rule.operator}` compares with nothing"
+        case "matches":
+            if not isinstance(right, str):
+                problem = "`matches` needs a pattern"
+            elif not formula:
+                yield from bad_pattern(right, path, node_id)
+        case "between":
+            if not formula and not (isinstance(right, list) and len(right) == 2):
+                problem = "`between` needs a list of two values"
+        case "in" | "not_in":
+            if not formula and not isinstance(right, list):
+                problem = f"`{rule.operator}` needs a list"
+        case "contains" | "not_contains" | "starts_with" | "ends_with":
+            if right is None or isinstance(right, dict):
+                problem = f"`{rule.operator}` needs a value to look for"
+        case "greater" | "greater_or_equal" | "less" | "less_or_equal":
+            if right is None or isinstance(right, dict | list | bool):
+                problem = f"`{rule.operator}` needs a number, a date or a text"
+        case "is" | "is_not":
+            pass
+    if problem is not None:
+        yield finding(
+            "bad-comparison", problem, "Correct `right`, or use another operator.", path=path, node_id=node_id
+        )
+
+
+def _saved_by_model(subject: Subject, node: AiNode, data: str) -> Iterator[Finding]:
+    match node.data.task:
+        case ExtractTask(fields=fields, save_to=whole):
+            for index, field in enumerate(fields):
+                yield from _extracted(subject, field, f"{data}/task/fields/{index}", node.id)
+            if whole is not None:
+                reason = "the extracted values together are an object"
+                yield from _type(subject, whole, ("object",), reason, f"{data}/task", node.id)
+        case ClassifyTask(save_to=save_to):
+            yield from _type(subject, save_to, ("string",), "a class is a text", f"{data}/task", node.id)
+        case _:
+            pass
+
+
+def _extracted(subject: Subject, field: ExtractedField, path: str, node_id: str) -> Iterator[Finding]:
+    kinds = _EXTRACTED_TYPES[field.type]
+    reason = f"the model is asked for `{field.type}`"
+    yield from _type(subject, field.variable, kinds, reason, path, node_id, field="variable")
+
+
+def _action(subject: Subject, node: ActionNode, data: str) -> Iterator[Finding]:
+    match node.data.action:
+        case AskSatisfaction(save_to=str(save_to)):
+            kinds: tuple[VariableType, ...] = ("number", "string")
+            yield from _type(subject, save_to, kinds, "a rating is a number", f"{data}/action", node.id)
+        case SetLanguage(language=str(language)) if language not in subject.flow.all_languages():
+            yield finding(
+                "undeclared-language",
+                f"the conversation is set to `{language}`, which the flow does not declare",
+                "Add it to `languages` and translate the texts.",
+                path=f"{data}/action/language",
+                node_id=node.id,
+            )
+        case _:
+            pass
+
+
+def _type(
+    subject: Subject,
+    name: str,
+    fitting: tuple[VariableType, ...],
+    reason: str,
+    path: str,
+    node_id: str,
+    *,
+    field: str = "save_to",
+) -> Iterator[Finding]:
+    declared = subject.types.get(name)
+    if declared is not None and declared not in fitting:
+        yield finding(
+            "type-mismatch",
+            f"{reason}, and the variable `{name}` is {_article(declared)}",
+            f"Give `{name}` the type `{fitting[0]}`, or save to another variable.",
+            path=f"{path}/{field}",
+            node_id=node_id,
+        )
+
+
+def _article(kind: VariableType) -> str:
+    return f"an {kind}" if kind == "object" else f"a {kind}"
+
+
+def _impossible(problem: str, fix: str, path: str, node_id: str | None) -> Finding:
+    return finding("impossible-limits", problem, fix, path=path, node_id=node_id)
+
+
+def _schedules(subject: Subject) -> Iterator[Finding]:
+    for index, schedule in enumerate(subject.flow.settings.schedules):
+        for place, hours in enumerate(schedule.hours):
+            if hours.start == hours.end:
+                yield _impossible(
+                    f"the schedule `{schedule.id}` opens and closes at {hours.start}",
+                    "Write `00:00` to `24:00` for a whole day, or remove the entry.",
+                    f"/settings/schedules/{index}/hours/{place}",
+                    None,
+                )
+
+
+def _defaults(subject: Subject) -> Iterator[Finding]:
+    for index, variable in enumerate(subject.flow.variables):
+        try:
+            coerce(variable.default, variable.type)
+        except CoercionError as error:
+            yield finding(
+                "bad-default",
+                f"the default of `{variable.name}` does not fit {_article(variable.type)}: {error}",
+                "Correct the default or the type.",
+                path=f"/variables/{index}/default",
+            )
+
+
+def _languages(subject: Subject) -> Iterator[Finding]:
+    """One finding a language, with how many texts lack it and where the first are."""
+    languages = subject.flow.all_languages()
+    missing: dict[str, list[tuple[str | None, str]]] = {language: [] for language in languages}
+    undeclared: Counter[str] = Counter()
+    first_use: dict[str, tuple[str | None, str]] = {}
+    for node_id, use in subject.uses:
+        if use.role not in TEXT_ROLES:
+            continue
+        if isinstance(use.value, dict):
+            for language in languages:
+                if not _covers(use.value, language):
+                    missing[language].append((node_id, use.path))
+            for tag in use.value:
+                if not any(tag.split("-")[0] == language.split("-")[0] for language in languages):
+                    undeclared[tag] += 1
+                    first_use.setdefault(tag, (node_id, use.path))
+        elif isinstance(use.value, str) and use.role is Role.TEXT and _has_words(use.value):
+            for language in languages[1:]:
+                missing[language].append((node_id, use.path))
+    for language, places in missing.items():
+        if places:
+            listed = list(dict.fromkeys(f"`{node_id or 'settings'}`" for node_id, _ in places))
+            more = f" and {len(listed) - MAX_LISTED} more" if len(listed) > MAX_LISTED else ""
+            yield finding(
+                "missing-texts",
+                f"{len(places)} {'text is' if len(places) == 1 else 'texts are'} missing in `{language}`: "
+                + ", ".join(listed[:MAX_LISTED])
+                + more,
+                f"Translate them, or remove `{language}` from `languages`.",
+                path=places[0][1],
+                node_id=places[0][0],
+            )
+    for tag, count in undeclared.items():
+        yield finding(
+            "undeclared-language",
+            f"{count} {'text has' if count == 1 else 'texts have'} a translation to `{tag}`, which the flow "
+            "does not declare",
+            f"Add `{tag}` to `languages`, or remove the translations.",
+            path=first_use[tag][1],
+            node_id=first_use[tag][0],
+        )
+
+
+def _covers(translations: dict[str, str], language: str) -> bool:
+    """Whether the exact language or its base language is there."""
+    return language in translations or language.split("-")[0] in translations
+
+
+def _has_words(text: str) -> bool:
+    """Whether there is anything to translate: letters outside of formulas."""
+    try:
+        parts = split_text(text)
+    except ExpressionError:
+        return False
+    return any(isinstance(part, str) and re.search(r"[^\W\d_]", part) for part in parts)

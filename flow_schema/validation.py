@@ -1,0 +1,47 @@
+"""Static checks of a whole flow: `read_flow` turns a document into a flow, `validate` judges the flow.
+
+Both return findings instead of raising, all of them rather than the first, each with a code, the node, the
+field and what to do. Errors block publishing; warnings do not. The codes are listed in `findings.CODES`.
+"""
+
+from __future__ import annotations
+
+from flow_schema.checks.content import check_content
+from flow_schema.checks.loops import check_loops
+from flow_schema.checks.names import check_names
+from flow_schema.checks.structure import check_structure
+from flow_schema.checks.subject import Subject
+from flow_schema.checks.values import check_values
+from flow_schema.findings import CODES, Finding, FlowInterface, Severity, ValidationContext
+from flow_schema.flow import Flow
+from flow_schema.reading import read_flow
+
+__all__ = [
+    "CODES",
+    "Finding",
+    "FlowInterface",
+    "Severity",
+    "ValidationContext",
+    "has_errors",
+    "read_flow",
+    "validate",
+]
+
+_CHECKS = (check_structure, check_loops, check_names, check_values, check_content)
+
+
+def validate(flow: Flow, context: ValidationContext | None = None) -> list[Finding]:
+    """Everything that is wrong with a flow: errors first, then warnings, each in the order of the flow.
+
+    Without a context, whatever lies outside of the flow (secrets, other flows, templates, collections,
+    models) is not checked. Takes time linear in the size of the flow.
+    """
+    subject = Subject(flow, context or ValidationContext())
+    found = [item for check in _CHECKS for item in check(subject)]
+    order = {node_id: place for place, node_id in enumerate(subject.nodes)}
+    return sorted(found, key=lambda item: (item.severity != "error", order.get(item.node_id or "", -1)))
+
+
+def has_errors(findings: list[Finding]) -> bool:
+    """Whether any finding blocks publishing."""
+    return any(item.severity == "error" for item in findings)
