@@ -1,0 +1,124 @@
+"""`versaai replay CONVERSATION`: the path of a conversation, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+import httpx2
+import orjson
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cli.chat_client import ApiError, read_json
+from cli.installation import command_settings
+
+Json = dict[str, Any]
+_SPEAKERS = {
+    "user": ("→", "bold"),
+    "assistant": ("←", "cyan"),
+    "agent": ("←", "green"),
+    "system": ("·", "dim"),
+}
+
+
+def replay(
+    conversation: Annotated[str, typer.Argument(help="The conversation's id.")],
+    url: Annotated[str | None, typer.Option(help="Address of the API.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="API key; default: the installation's first key.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show how a conversation went: nodes, exits, variables that changed, messages, waits and times."""
+    settings = command_settings()
+    key = api_key or settings.bootstrap_api_key.get_secret_value()
+    console = Console(highlight=False)
+    try:
+        story = asyncio.run(_read((url or settings.api_url).rstrip("/"), key, conversation))
+    except (ApiError, httpx2.TransportError) as error:
+        console.print(f"[red]{error}[/]")
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(orjson.dumps(story, option=orjson.OPT_INDENT_2).decode())
+    else:
+        show(console, story)
+
+
+async def _read(url: str, key: str, conversation: str) -> Json:
+    root = f"/api/v1/conversations/{conversation}"
+    async with httpx2.AsyncClient(
+        base_url=url, timeout=30, headers={"Authorization": f"Bearer {key}"}
+    ) as http:
+        state = await read_json(await http.get(root))
+        visits = await _pages(http, f"{root}/path", "visits", "number")
+        messages = await _pages(http, f"{root}/messages", "messages", "seq")
+    return {"conversation": state, "visits": visits, "messages": messages}
+
+
+async def _pages(http: httpx2.AsyncClient, path: str, name: str, number: str) -> list[Json]:
+    found: list[Json] = []
+    while True:
+        after = found[-1][number] if found else 0
+        page = await read_json(await http.get(path, params={"after": after, "limit": 200}))
+        found += page[name]
+        if not page["has_more"]:
+            return found
+
+
+def show(console: Console, story: Json) -> None:
+    """Print a conversation: every visit with the messages that belong to it, in order of time."""
+    state = story["conversation"]
+    console.rule(f"[bold]{state['conversation_id']}")
+    console.print(
+        f"status [bold]{state['status']}[/] · language {state['language']} · "
+        f"version {state['flow_version_id']} · {state['last_seq']} messages"
+    )
+    for _, kind, item in sorted(
+        [(_moment(visit["entered_at"]), 0, visit) for visit in story["visits"]]
+        + [(_moment(message["created_at"]), 1, message) for message in story["messages"]],
+        key=lambda entry: (entry[0], entry[1], entry[2].get("seq", entry[2].get("number"))),
+    ):
+        console.print(_visit_line(item) if kind == 0 else _message_line(item))
+        if kind == 0 and item["changes"]:
+            for name, value in item["changes"].items():
+                console.print(Text(f"        {name} = {orjson.dumps(value).decode()}", style="yellow"))
+        if kind == 0 and item.get("error"):
+            console.print(Text(f"        failed: {item['error']}", style="red"))
+    waiting = state.get("waiting")
+    if waiting:
+        until = f" until {waiting['until']}" if waiting.get("until") else ""
+        console.print(
+            f"\n[bold]waits[/] for {waiting['kind']} at “{waiting['node_label'] or waiting['node_id']}”"
+            f" since {waiting['since']}{until}" + (f": {waiting['reason']}" if waiting.get("reason") else "")
+        )
+
+
+def _visit_line(visit: Json) -> Text:
+    entered = _moment(visit["entered_at"])
+    line = Text.assemble(
+        (f"{entered:%H:%M:%S.%f}"[:-3] + " ", "dim"),
+        (f"#{visit['number']:<4}", "dim"),
+        (str(visit.get("node_label") or visit["node_id"]), "bold magenta"),
+    )
+    if visit["flow"] != "main":
+        line.append(f" ({visit['flow']})", style="dim")
+    if visit.get("left_at"):
+        seconds = (_moment(visit["left_at"]) - entered).total_seconds()
+        line.append(f"  → {visit.get('exit') or 'end'}  {seconds:.3f} s", style="dim")
+    return line
+
+
+def _message_line(message: Json) -> Text:
+    content = message["content"]
+    arrow, style = _SPEAKERS[message["role"]]
+    text = content.get("text") or content.get("name") or content.get("code") or content.get("url") or ""
+    if content["type"] == "choices":
+        text += "  [" + " | ".join(option["label"] for option in content["options"]) + "]"
+    return Text(f"             {arrow} {content['type']}: {text}", style=style)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
