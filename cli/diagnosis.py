@@ -180,9 +180,9 @@ async def _postgres(settings: Settings, _installation: Installation) -> list[Fin
 
 
 def _schema_finding(revision: str | None) -> Finding:
-    from database.migrate import head_revision
+    from database.migrate import head as newest_migration
 
-    head = head_revision()
+    head = newest_migration()
     if revision == head:
         return Finding("schema", Verdict.good, f"at the newest migration ({head})")
     detail = "The database is empty." if revision is None else f"At migration {revision}, newest is {head}."

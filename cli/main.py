@@ -20,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "migrate": "cli.processes:migrate",
     "seed": "cli.seeding:seed",
     "doctor": "cli.doctor:doctor",
+    "chat": "cli.chat:chat",
+    "replay": "cli.replay:replay",
 }
 """Command to `module:attribute`; the attribute is a function, or a Typer application of subcommands."""
 

@@ -381,6 +381,12 @@ class Settings(BaseSettings):
         30.0, title="Call timeout, s", description="Default time limit of a call.", gt=0, le=600
     )
 
+    demo_services_url: str = Field(
+        "",
+        title="Demo services",
+        description="Address of the order service that the demo bots call; `versaai up --demo` sets it.",
+    )
+
     # Logging
     log_level: str = Field(
         "INFO", title="Log level", description="Least level written.", pattern="^(DEBUG|INFO|WARNING|ERROR)$"
