@@ -24,9 +24,18 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _METADATA = frozenset(
     ipaddress.ip_address(text)
-    for text in ("169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200", "fd00:ec2::254")
+    for text in (
+        "169.254.169.254",
+        "169.254.170.2",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+    )
 )
 """Services of clouds that hand out credentials to whoever asks from the machine."""
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
+"""For protocols; one cloud's metadata service lies in it, and Python counts the rest as global."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
 _TEREDO = ipaddress.ip_network("2001::/32")
@@ -70,6 +79,8 @@ def is_public(address: Address) -> bool:
             return False
         if address.is_site_local:
             return False
+    elif address in _PROTOCOLS:
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

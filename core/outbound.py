@@ -30,13 +30,14 @@ LONGEST_URL = 8_192
 USER_AGENT = "VersaAI"
 _SCHEMES = frozenset({"http", "https"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HOST = re.compile(rb"[A-Za-z0-9._:-]{1,255}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _OURS = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer",
      "expect", "proxy-authorization", "proxy-connection"}
 )  # fmt: skip
-_SCHEMES_WITH_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443}
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 _OF_THE_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 _PIECE = 65_536
@@ -188,6 +189,8 @@ def read_url(text: str, query: Iterable[tuple[str, str]] = ()) -> httpx2.URL:
         raise InvalidCallError("The address must begin with https:// or http://.")
     if not url.host:
         raise InvalidCallError("The address names no host.")
+    if not _HOST.fullmatch(url.raw_host):
+        raise InvalidCallError("The address names a host that can't exist.")
     added = urlencode(list(query))
     if added:
         present = url.query.decode("ascii")
@@ -233,7 +236,7 @@ def _redirected(
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or _SCHEMES_WITH_PORTS.get(url.scheme)
+    return url.scheme, url.host, url.port or _PORTS.get(url.scheme)
 
 
 async def _read_body(response: httpx2.Response, limit: int) -> bytes:
