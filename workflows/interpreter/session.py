@@ -50,6 +50,8 @@ from workflows.interpreter.visitor_content import content_of
 from workflows.interpreter.walk import Walk, initial_variables, masked
 
 MAX_PAGE_EVENTS = 20
+OPENING_TIMEOUT = timedelta(minutes=10)
+"""After this long without an accepted first message, the conversation ends without a trace."""
 
 
 def new_state(start: ConversationStart, now: datetime) -> ConversationState:
@@ -300,6 +302,8 @@ class Session:
 
     def next_deadline(self) -> datetime | None:
         """When `advance` will have something to do, if nothing else happens before."""
+        if not self.state.opened:
+            return self.state.started_at + OPENING_TIMEOUT
         times = [time for time in (self.state.deadline, self._inactive_at()) if time is not None]
         return min(times, default=None)
 
@@ -313,6 +317,11 @@ class Session:
     async def advance(self) -> bool:
         """Fires what is due now; whether anything was."""
         state, now = self.state, self.effects.now()
+        if not state.opened:
+            if now < state.started_at + OPENING_TIMEOUT:
+                return False
+            state.status, state.ended_at, state.end_reason = ConversationStatus.ENDED, now, "never opened"
+            return True
         inactive_at = self._inactive_at()
         due = state.deadline is not None and state.deadline <= now
         if due and (inactive_at is None or state.deadline <= inactive_at):  # type: ignore[operator]

@@ -207,6 +207,9 @@ class Walk:
             return self._failed(ctx, str(error), {})
         except EffectFailed as failure:
             return self._failed(ctx, failure.message, {})
+        except Exception as error:
+            # A defect of a step must not block the conversation for ever: an operator can go on from here.
+            return self._failed(ctx, f"internal error, {type(error).__name__}: {error}", {})
 
     def _failed(self, ctx: StepContext, message: str, detail: dict[str, Any]) -> Outcome:
         """The error exit if there is one, else stuck."""
