@@ -1,0 +1,1 @@
+"""What visitors use: a bot's public settings, its chat, transcripts, events and uploads."""
