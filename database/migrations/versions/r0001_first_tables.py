@@ -64,11 +64,14 @@ STATEMENTS = (
             CONSTRAINT pk_organization_members PRIMARY KEY (id),
             CONSTRAINT uq_organization_members_organization_id_user_id UNIQUE (organization_id, user_id),
             CONSTRAINT fk_organization_members_organization_id
-                FOREIGN KEY(organization_id) REFERENCES organizations (id) ON DELETE CASCADE,
+                FOREIGN KEY(organization_id)
+                REFERENCES organizations (id) ON DELETE CASCADE,
             CONSTRAINT fk_organization_members_user_id
-                FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE,
+                FOREIGN KEY(user_id)
+                REFERENCES users (id) ON DELETE CASCADE,
             CONSTRAINT fk_organization_members_invited_by
-                FOREIGN KEY(invited_by) REFERENCES users (id)
+                FOREIGN KEY(invited_by)
+                REFERENCES users (id)
         )
     """,
     """
@@ -97,7 +100,8 @@ STATEMENTS = (
             CONSTRAINT ck_chatbots_status
                 CHECK (status IN ('draft', 'active', 'inactive', 'archived')),
             CONSTRAINT fk_chatbots_organization_id
-                FOREIGN KEY(organization_id) REFERENCES organizations (id) ON DELETE CASCADE,
+                FOREIGN KEY(organization_id)
+                REFERENCES organizations (id) ON DELETE CASCADE,
             CONSTRAINT fk_chatbots_created_by FOREIGN KEY(created_by) REFERENCES users (id)
         )
     """,
@@ -119,7 +123,8 @@ STATEMENTS = (
             CONSTRAINT uq_flow_versions_chatbot_id_flow_slug_number UNIQUE (chatbot_id, flow_slug, number),
             CONSTRAINT uq_flow_versions_organization_id_id UNIQUE (organization_id, id),
             CONSTRAINT fk_flow_versions_organization_id_chatbot_id
-                FOREIGN KEY(organization_id, chatbot_id) REFERENCES chatbots (organization_id, id) ON DELETE CASCADE,
+                FOREIGN KEY(organization_id, chatbot_id)
+                REFERENCES chatbots (organization_id, id) ON DELETE CASCADE,
             CONSTRAINT ck_flow_versions_number CHECK (number >= 1),
             CONSTRAINT fk_flow_versions_created_by FOREIGN KEY(created_by) REFERENCES users (id)
         )
@@ -135,7 +140,8 @@ STATEMENTS = (
             CONSTRAINT pk_secrets PRIMARY KEY (id),
             CONSTRAINT uq_secrets_organization_id_name UNIQUE (organization_id, name),
             CONSTRAINT fk_secrets_organization_id
-                FOREIGN KEY(organization_id) REFERENCES organizations (id) ON DELETE CASCADE
+                FOREIGN KEY(organization_id)
+                REFERENCES organizations (id) ON DELETE CASCADE
         )
     """,
     """
@@ -149,7 +155,8 @@ STATEMENTS = (
             CONSTRAINT pk_response_templates PRIMARY KEY (id),
             CONSTRAINT uq_response_templates_organization_id_slug UNIQUE (organization_id, slug),
             CONSTRAINT fk_response_templates_organization_id
-                FOREIGN KEY(organization_id) REFERENCES organizations (id) ON DELETE CASCADE
+                FOREIGN KEY(organization_id)
+                REFERENCES organizations (id) ON DELETE CASCADE
         )
     """,
     """
@@ -178,9 +185,11 @@ STATEMENTS = (
             CONSTRAINT pk_conversations PRIMARY KEY (id),
             CONSTRAINT uq_conversations_organization_id_id UNIQUE (organization_id, id),
             CONSTRAINT fk_conversations_organization_id_chatbot_id
-                FOREIGN KEY(organization_id, chatbot_id) REFERENCES chatbots (organization_id, id) ON DELETE CASCADE,
+                FOREIGN KEY(organization_id, chatbot_id)
+                REFERENCES chatbots (organization_id, id) ON DELETE CASCADE,
             CONSTRAINT fk_conversations_organization_id_flow_version_id
-                FOREIGN KEY(organization_id, flow_version_id) REFERENCES flow_versions (organization_id, id),
+                FOREIGN KEY(organization_id, flow_version_id)
+                REFERENCES flow_versions (organization_id, id),
             CONSTRAINT ck_conversations_satisfaction_rating
                 CHECK (satisfaction_rating >= 1 AND satisfaction_rating <= 5),
             CONSTRAINT ck_conversations_status
@@ -208,7 +217,8 @@ STATEMENTS = (
             CONSTRAINT pk_messages PRIMARY KEY (id),
             CONSTRAINT uq_messages_conversation_id_seq UNIQUE (conversation_id, seq),
             CONSTRAINT fk_messages_organization_id_conversation_id
-                FOREIGN KEY(organization_id, conversation_id) REFERENCES conversations (organization_id, id) ON DELETE CASCADE,
+                FOREIGN KEY(organization_id, conversation_id)
+                REFERENCES conversations (organization_id, id) ON DELETE CASCADE,
             CONSTRAINT ck_messages_role CHECK (role IN ('user', 'assistant', 'agent', 'system')),
             CONSTRAINT ck_messages_seq CHECK (seq >= 1)
         )
@@ -228,7 +238,8 @@ STATEMENTS = (
             error TEXT,
             CONSTRAINT pk_node_visits PRIMARY KEY (conversation_id, number),
             CONSTRAINT fk_node_visits_organization_id_conversation_id
-                FOREIGN KEY(organization_id, conversation_id) REFERENCES conversations (organization_id, id) ON DELETE CASCADE
+                FOREIGN KEY(organization_id, conversation_id)
+                REFERENCES conversations (organization_id, id) ON DELETE CASCADE
         )
     """,
     """
@@ -240,7 +251,8 @@ STATEMENTS = (
             reply JSONB NOT NULL,
             CONSTRAINT pk_replies PRIMARY KEY (conversation_id, message_id),
             CONSTRAINT fk_replies_organization_id_conversation_id
-                FOREIGN KEY(organization_id, conversation_id) REFERENCES conversations (organization_id, id) ON DELETE CASCADE
+                FOREIGN KEY(organization_id, conversation_id)
+                REFERENCES conversations (organization_id, id) ON DELETE CASCADE
         )
     """,
     """
@@ -255,7 +267,8 @@ STATEMENTS = (
             CONSTRAINT pk_callbacks PRIMARY KEY (organization_id, id),
             CONSTRAINT uq_callbacks_token_hash UNIQUE (token_hash),
             CONSTRAINT fk_callbacks_organization_id
-                FOREIGN KEY(organization_id) REFERENCES organizations (id) ON DELETE CASCADE
+                FOREIGN KEY(organization_id)
+                REFERENCES organizations (id) ON DELETE CASCADE
         )
     """,
     "CREATE INDEX ix_callbacks_conversation_id ON callbacks (conversation_id)",
@@ -274,7 +287,8 @@ STATEMENTS = (
             created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
             CONSTRAINT pk_files PRIMARY KEY (id),
             CONSTRAINT fk_files_organization_id_chatbot_id
-                FOREIGN KEY(organization_id, chatbot_id) REFERENCES chatbots (organization_id, id) ON DELETE CASCADE,
+                FOREIGN KEY(organization_id, chatbot_id)
+                REFERENCES chatbots (organization_id, id) ON DELETE CASCADE,
             CONSTRAINT uq_files_storage_key UNIQUE (storage_key),
             CONSTRAINT ck_files_uploaded_by CHECK (uploaded_by IN ('user', 'agent')),
             CONSTRAINT ck_files_size CHECK (size >= 0)
@@ -294,7 +308,8 @@ STATEMENTS = (
             CONSTRAINT pk_sent_emails PRIMARY KEY (id),
             CONSTRAINT uq_sent_emails_organization_id_message_id UNIQUE (organization_id, message_id),
             CONSTRAINT fk_sent_emails_organization_id
-                FOREIGN KEY(organization_id) REFERENCES organizations (id) ON DELETE CASCADE
+                FOREIGN KEY(organization_id)
+                REFERENCES organizations (id) ON DELETE CASCADE
         )
     """,
     """
