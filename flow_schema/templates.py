@@ -1,4 +1,4 @@
-"""Puts response templates into a flow: publishing pins the texts, so that a version never changes afterwards."""
+"""Puts response templates into a flow. Publishing pins the texts, so that a version never changes."""
 
 from __future__ import annotations
 

@@ -190,13 +190,11 @@ def _request(request: HttpRequest, path: str, node_id: str | None) -> Iterator[F
             problem = "a form is an object of names and values"
         case "text" if not isinstance(body, str):
             problem = "the content of `text` is a text"
-    if problem is None and request.body_type != "none" and request.method in ("GET", "HEAD"):
-        problem = f"{request.method} requests carry no content"
     if problem is not None:
         yield finding(
             "bad-body",
             problem,
-            "Change `body_type`, `body` or `method`.",
+            "Change `body_type` or `body`.",
             path=f"{path}/body",
             node_id=node_id,
         )

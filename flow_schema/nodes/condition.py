@@ -3,9 +3,9 @@
 # ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from flow_schema.fields import (
     Formula,
@@ -44,7 +44,7 @@ Operator = Literal[
 class Rule(Model):
     """Compares a value. Text is compared without case; numbers and dates in texts are read as such."""
 
-    type: Literal["rule"] = Field(title="Type", description="A single comparison.")
+    type: Literal["rule"] = Field(default="rule", title="Type", description="A single comparison.")
     left: Formula = Field(
         title="Value", description="A variable's name or a formula, such as `order.status`."
     )
@@ -61,13 +61,31 @@ class Rule(Model):
 class RuleGroup(Model):
     """All or any of its rules and groups."""
 
-    type: Literal["group"] = Field(title="Type", description="A group of comparisons.")
+    type: Literal["group"] = Field(default="group", title="Type", description="A group of comparisons.")
     match: Literal["all", "any"] = Field(
         default="all", title="Match", description="Whether all must hold, or any."
     )
-    rules: list[Annotated[Rule | RuleGroup, Field(discriminator="type")]] = Field(
+    rules: list[RuleEntry] = Field(
         title="Rules", description="Comparisons and groups.", min_length=1, max_length=50
     )
+
+
+def _rule_form(value: Any) -> str | None:
+    """A group says so, or has `rules`; everything else is a comparison."""
+    if isinstance(value, dict):
+        named = value.get("type", "group" if "rules" in value else "rule")
+        return named if isinstance(named, str) else None
+    return getattr(value, "type", None)
+
+
+RuleEntry = Annotated[
+    Annotated[Rule, Tag("rule")] | Annotated[RuleGroup, Tag("group")],
+    Discriminator(
+        _rule_form,
+        custom_error_type="rule_form",
+        custom_error_message="Input should be a comparison, or a group (`type` is `rule` or `group`)",
+    ),
+]
 
 
 class RulesTest(Model):
@@ -77,7 +95,7 @@ class RulesTest(Model):
     match: Literal["all", "any"] = Field(
         default="all", title="Match", description="Whether all must hold, or any."
     )
-    rules: list[Annotated[Rule | RuleGroup, Field(discriminator="type")]] = Field(
+    rules: list[RuleEntry] = Field(
         title="Rules", description="Comparisons and groups.", min_length=1, max_length=50
     )
 
