@@ -61,7 +61,7 @@ Incoming = VisitorMessage | TeamMessage | CallbackMessage
 Answer = TurnReply | TeamReply | CallbackReply
 
 
-@dataclass
+@dataclass(eq=False)
 class Mail:
     """An event and, once the main loop has dealt with it, its answer."""
 
@@ -290,12 +290,13 @@ class ConversationWorkflow:
         try:
             await self.work
         finally:
-            self.work = None
+            self.work, self.session.interrupting = None, False
 
     def _interrupt(self) -> None:
         if self.work is not None and not self.session.interrupting:
             self.session.interrupting = True
-            self.work.cancel()
+            if self.session.walking:
+                self.work.cancel()
 
     async def _visitor(self, mails: Sequence[Mail]) -> None:
         messages = [mail.message for mail in mails if isinstance(mail.message, VisitorMessage)]

@@ -67,7 +67,9 @@ class Session:
         self.effects = effects
         self.transcript = Transcript(state)
         self.interrupting = False
-        """Set by the shell before it cancels the work in progress: the turn then ends where it is."""
+        """Set by the shell to stop the work in progress: the turn then ends where it is. The shell cancels
+        the task only while `walking`, else the walk does not begin."""
+        self.walking = False
 
     def load(self, graphs: dict[str, FlowGraph]) -> None:
         """Gives the session its pinned flows."""
@@ -204,16 +206,20 @@ class Session:
 
     async def _walk(self) -> None:
         """Walks; an interruption by the team leaves the step where it is, without a wait."""
+        if self.interrupting:
+            return
+        self.walking = True
         try:
             await self.walk.walk()
         except asyncio.CancelledError:
             if not self.interrupting:
                 raise
-            self.interrupting = False
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
             self.state.frame.calls = self.state.frame.event_calls
+        finally:
+            self.walking = False
 
     def _reply(
         self, message: VisitorMessage, messages: list[Message], first_seq: int, answered_by: str | None
