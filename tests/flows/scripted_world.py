@@ -36,6 +36,7 @@ from flow_schema.effects import (
     ToolCall,
 )
 from flow_schema.flow import Flow, canonical_json, content_hash
+from llm.similarity import best_intent
 from tests.flows.dialogue import Answer, Case
 
 __all__ = ["CallbackReply", "EffectRefused", "ScriptedWorld", "TryAgain"]
@@ -86,7 +87,7 @@ class ScriptedWorld:
             case ModelCall():
                 return self._model(argument)
             case RecognizeIntent():
-                return await self._intent(argument)
+                return self._intent(argument)
             case EmailMessage():
                 return self._email(argument)
             case ScriptRun():
@@ -153,15 +154,15 @@ class ScriptedWorld:
             finish_reason="tool_calls" if tools else "stop", input_tokens=10, output_tokens=5,
         )  # fmt: skip
 
-    async def _intent(self, asked: RecognizeIntent) -> RecognizedIntent:
+    def _intent(self, asked: RecognizeIntent) -> RecognizedIntent:
         answer = self._next(asked.context.node_id)
         if answer is not None:
             return RecognizedIntent(
                 intent=answer.label, confidence=answer.confidence if answer.label else 0.0
             )
-        from activities.intents import recognize
-
-        return recognize(asked)
+        phrases = {intent.name: intent.examples or [intent.name] for intent in asked.intents}
+        name, confidence = best_intent(asked.text, phrases, asked.context.language, asked.threshold)
+        return RecognizedIntent(intent=name, confidence=confidence)
 
     def _email(self, mail: EmailMessage) -> EmailSent:
         self._next(mail.context.node_id)
