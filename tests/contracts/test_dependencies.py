@@ -1,4 +1,4 @@
-"""Every library that the code imports is declared, and every pin of the lock carries hashes and no address."""
+"""Every library that is imported is declared; every pin of the locks carries hashes and no address."""
 
 from __future__ import annotations
 
