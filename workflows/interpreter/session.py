@@ -206,8 +206,10 @@ class Session:
 
     async def _walk(self) -> None:
         """Walks; an interruption by the team leaves the step where it is, without a wait."""
-        if self.interrupting:
-            return
+        if not self.interrupting:
+            await self._walk_on()
+
+    async def _walk_on(self) -> None:
         self.walking = True
         try:
             await self.walk.walk()

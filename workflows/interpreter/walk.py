@@ -326,11 +326,12 @@ def initial_variables(graph: FlowGraph, inputs: dict[str, Any]) -> tuple[dict[st
     variables: dict[str, Any] = {}
     ignored: list[str] = []
     for variable in graph.flow.variables:
-        variables[variable.name] = variable.default
-        if variable.name in inputs and variable.input:
+        given = variable.input and variable.name in inputs
+        for value in (variable.default, inputs[variable.name] if given else variable.default):
             try:
-                variables[variable.name] = coerce(inputs[variable.name], variable.type)
+                variables[variable.name] = coerce(value, variable.type)
             except CoercionError as error:
+                variables.setdefault(variable.name, None)
                 ignored.append(f"`{variable.name}`: {error}")
     for name in inputs:
         declared = graph.variables.get(name)

@@ -45,6 +45,10 @@ def _ask(node: QuestionNode, ctx: StepContext) -> Outcome:
     data = node.data
     ctx.local.setdefault("attempts", 0)
     options = _dynamic_options(data.options_from, ctx) if data.options_from else _static_options(node, ctx)
+    if not options and ctx.has_edge("other"):
+        return Goto("other")
+    if not options:
+        raise StepFailed("the list of options is empty, and `other` leads nowhere")
     ctx.local["options"] = options
     prompt = ctx.say(
         ChoicesContent(
@@ -89,10 +93,10 @@ def _translations(label: str | dict[str, str] | TemplateReference) -> list[str]:
 
 def _dynamic_options(source: OptionSource, ctx: StepContext) -> list[dict[str, Any]]:
     entries = ctx.formula(source.list)
-    if not isinstance(entries, list) or not entries:
-        raise StepFailed(f"the options' list `{source.list}` is {'empty' if entries == [] else 'not a list'}")
+    if entries is not None and not isinstance(entries, list):
+        raise StepFailed(f"the options' list `{source.list}` is not a list")
     options = []
-    for number, entry in enumerate(entries[: source.limit], start=1):
+    for number, entry in enumerate((entries or [])[: source.limit], start=1):
         label, value, image = as_text(entry), entry, None
         if isinstance(entry, dict):
             label = as_text(entry.get(source.label_key or "label", entry.get("name", number)))
