@@ -59,7 +59,7 @@ generated: setup
 
 generate: setup
 	$(BIN)/python -m flow_schema.export
-	$(BIN)/python -m core.settings
+	$(BIN)/python -m core.settings_page
 	$(BIN)/python -m core.errors
 
 COMPILE = $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \

@@ -3,7 +3,7 @@
 A setting that the platform's `.env` has always had keeps its name there (DATABASE_URL, SECRET_KEY,
 OPENAI_API_KEY, ...); every other one is named VERSAAI_ and the field in upper case. Values come from the
 arguments, then the environment, then `.env` in the working directory, then the defaults. The page
-docs/settings.md is rendered from this module by `render_settings_page`.
+docs/settings.md is rendered from this module by `core/settings_page.py`.
 """
 
 from __future__ import annotations
@@ -481,35 +481,3 @@ def load_settings(fallback: Mapping[str, str]) -> Settings:
 def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with `overrides`, for a child process."""
     return {**os.environ, **overrides}
-
-
-def render_settings_page() -> str:
-    """Return docs/settings.md: one row a setting, from the fields themselves."""
-    lines = [
-        "# Settings",
-        "",
-        "Read from the environment, then from `.env` in the working directory. Rendered from",
-        "`core/settings.py` by `python -m core.settings`; a test compares the two.",
-        "",
-        "| variable | default | what it is |",
-        "|---|---|---|",
-    ]
-    for name, field in Settings.model_fields.items():
-        default = _render_default(field.default)
-        lines.append(f"| `{environment_name(name)}` | {default} | **{field.title}.** {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _render_default(value: Any) -> str:
-    if isinstance(value, SecretStr):
-        value = value.get_secret_value()
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        value = ",".join(value)
-    return f"`{value}`" if value not in ("", None) else "empty"
-
-
-if __name__ == "__main__":
-    Path("docs").mkdir(exist_ok=True)
-    Path("docs/settings.md").write_text(render_settings_page(), encoding="utf-8")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from core.settings import Settings, environment_name, render_settings_page
+from core.settings import Settings, environment_name
+from core.settings_page import render_settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("activities", "api", "cli", "core", "database", "flow_schema", "llm", "temporal", "workflows")
