@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from core.database_url import driver_url
 from core.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -34,14 +35,6 @@ _LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
-
-
-def driver_url(url: str) -> str:
-    """`url` as asyncpg takes it: `postgresql://...`, also with a socket folder in `?host=`."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.partition("+")[0] not in {"postgres", "postgresql"}:
-        raise ValueError("the database's address must start with postgresql://")
-    return f"postgresql://{rest}"
 
 
 def connector(url: str) -> Callable[[], Awaitable[Any]]:

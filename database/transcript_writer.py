@@ -2,7 +2,8 @@
 
 Every part can be repeated and overtaken. Messages, replies and finished visits are written once. The
 conversation's row and unfinished visits only move forwards: a batch that arrives late, from an attempt
-that was given up, changes nothing that a later one wrote.
+that was given up, changes nothing that a later one wrote. A message that was streamed replaces the text
+kept meanwhile.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ WITH conversation AS (
     SELECT $2::uuid, $1::uuid, a.value->>'message_id', a.value->>'body_hash', a.value
     FROM jsonb_array_elements($3::jsonb->'replies') AS a
     ON CONFLICT (conversation_id, message_id) DO NOTHING
+), streamed AS (
+    DELETE FROM stream_texts WHERE stream_id = ANY($4::text[])
 )
 SELECT (SELECT count(*) FROM said) AS messages, (SELECT count(*) FROM visited) AS visits
 """
@@ -93,7 +96,11 @@ async def write_transcript(database: Database, flush: Flush) -> Flushed:
     try:
         async with database.statement() as connection:
             row = await connection.fetchrow(
-                _WRITE, UUID(record.conversation_id), UUID(record.organization_id), encode(flush)
+                _WRITE,
+                UUID(record.conversation_id),
+                UUID(record.organization_id),
+                encode(flush),
+                [message.stream_id for message in flush.messages if message.stream_id is not None],
             )
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFoundError(
