@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,7 +27,7 @@ from flow_schema.fields import (
     VariableName,
     WritesVariable,
 )
-from flow_schema.nodes.exits import ERROR, NEXT, Exit
+from flow_schema.nodes.exits import ERROR, NEXT, Exit, ExitRule
 
 
 class Assignment(Model):
@@ -270,6 +270,33 @@ class ActionData(NodeCommon):
 
 class ActionNode(Model):
     """Does something besides talking."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "next",
+            "Every action but `escalate`, `go_to`, `hand_over` and `end`, when it is done.",
+        ),
+        ExitRule(
+            "reply",
+            "`wait`: the visitor wrote something; the exit exists only with `interruptible`.",
+        ),
+        ExitRule(
+            "resolved",
+            "`escalate`: an agent gave the conversation back.",
+        ),
+        ExitRule(
+            "timeout",
+            "`escalate`: nobody took it within `timeout`, or the schedule is closed.",
+        ),
+        ExitRule(
+            "no_reply",
+            "`csat`: `no_reply_after` has passed without a rating.",
+        ),
+        ExitRule(
+            "error",
+            "`send_email` and `script`: it fails for good. Without an edge the conversation is stuck.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["action"] = Field(title="Kind", description="The node's kind.")

@@ -22,7 +22,7 @@ from flow_schema.fields import (
     Text,
     WritesVariable,
 )
-from flow_schema.nodes.exits import ERROR, NEXT, NO_REPLY, Exit, tool_exit
+from flow_schema.nodes.exits import ERROR, NEXT, NO_REPLY, Exit, ExitRule, tool_exit
 from flow_schema.nodes.request import HttpRequest, RetryPolicy
 
 
@@ -261,6 +261,25 @@ class AiData(NodeCommon):
 
 class AiNode(Model):
     """Lets a language model answer, extract, classify or act."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "next",
+            "The task is done; for an agent that talks on, when `max_turns` is reached.",
+        ),
+        ExitRule(
+            "tool:<id>",
+            "An agent chose this tool of the kind `route`.",
+        ),
+        ExitRule(
+            "no_reply",
+            "An agent that talks on waited for `no_reply_after`; the exit exists only if that is set.",
+        ),
+        ExitRule(
+            "error",
+            "The step fails for good. Without an edge the conversation is stuck and waits for an operator.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["ai"] = Field(title="Kind", description="The node's kind.")

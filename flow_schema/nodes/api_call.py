@@ -3,12 +3,12 @@
 # ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from flow_schema.fields import Identifier, Model, NodeCommon, Position, WritesVariable
-from flow_schema.nodes.exits import Exit
+from flow_schema.nodes.exits import Exit, ExitRule
 from flow_schema.nodes.request import HttpRequest, ResponseMapping, RetryPolicy
 
 
@@ -37,6 +37,18 @@ class ApiCallData(NodeCommon):
 
 class ApiCallNode(Model):
     """Calls an HTTP API."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "success",
+            "The answer's status is one of `success_status`, or 200 to 299.",
+        ),
+        ExitRule(
+            "error",
+            "Any other status, no answer, or an answer that is too large. Without an edge the conversation "
+            "is stuck and waits for an operator.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["api_call"] = Field(title="Kind", description="The node's kind.")

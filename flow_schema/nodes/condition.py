@@ -3,7 +3,7 @@
 # ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -19,7 +19,7 @@ from flow_schema.fields import (
     TemplateValue,
     WritesVariable,
 )
-from flow_schema.nodes.exits import Exit, branch_exit
+from flow_schema.nodes.exits import Exit, ExitRule, branch_exit
 
 Operator = Literal[
     "is",
@@ -205,6 +205,17 @@ class ConditionData(NodeCommon):
 
 class ConditionNode(Model):
     """Chooses a way without saying anything."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "branch:<id>",
+            "The first branch whose test holds.",
+        ),
+        ExitRule(
+            "else",
+            "No branch holds.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["condition"] = Field(title="Kind", description="The node's kind.")

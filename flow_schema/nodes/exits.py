@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from flow_schema.fields import Model
@@ -27,6 +29,16 @@ class Exit(Model):
         description="The exit taken instead when this one has no edge.",
         max_length=80,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRule:
+    """One line of a kind's table of exits, for the schema and the documentation."""
+
+    name: str
+    """A reserved name, or a form such as `option:<id>`."""
+    taken: str
+    """When a conversation leaves through it, and what happens if it has no edge."""
 
 
 NEXT = Exit(id="next", label="Next")

@@ -3,7 +3,7 @@
 # ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from flow_schema.fields import (
     Text,
     WritesVariable,
 )
-from flow_schema.nodes.exits import NEXT, NO_REPLY, Exit
+from flow_schema.nodes.exits import NEXT, NO_REPLY, Exit, ExitRule
 
 
 class TextField(Model):
@@ -190,6 +190,21 @@ class InputData(NodeCommon):
 
 class InputNode(Model):
     """Asks for one value, checks it and saves it."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "next",
+            "The value is saved, or the visitor skipped it (then it is null).",
+        ),
+        ExitRule(
+            "invalid",
+            "More than `retries` invalid answers. Without an edge the value is asked for again.",
+        ),
+        ExitRule(
+            "no_reply",
+            "`no_reply_after` has passed without an answer.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["input"] = Field(title="Kind", description="The node's kind.")

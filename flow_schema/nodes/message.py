@@ -3,12 +3,12 @@
 # ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from flow_schema.fields import Identifier, Model, NodeCommon, Position, TemplateString, Text
-from flow_schema.nodes.exits import NEXT, Exit
+from flow_schema.nodes.exits import NEXT, Exit, ExitRule
 
 
 class Media(Model):
@@ -87,6 +87,13 @@ class MessageData(NodeCommon):
 
 class MessageNode(Model):
     """Says something and takes `next`."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "next",
+            "Always, as soon as everything is said.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["message"] = Field(title="Kind", description="The node's kind.")

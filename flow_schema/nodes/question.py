@@ -3,7 +3,7 @@
 # ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,7 +18,7 @@ from flow_schema.fields import (
     Text,
     WritesVariable,
 )
-from flow_schema.nodes.exits import NEXT, NO_REPLY, Exit, option_exit
+from flow_schema.nodes.exits import NEXT, NO_REPLY, Exit, ExitRule, option_exit
 
 
 class Option(Model):
@@ -141,6 +141,26 @@ class QuestionData(NodeCommon):
 class QuestionNode(Model):
     """Asks with choices and waits for the answer."""
 
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "option:<id>",
+            "The visitor chose this option; without an edge, `next` is taken.",
+        ),
+        ExitRule(
+            "next",
+            "Several answers (`multiple`), options from a list, or an option whose own exit has no edge.",
+        ),
+        ExitRule(
+            "other",
+            "The answer fits no option, after `retries` repetitions; also when the list of options is empty. "
+            "Without an edge the question is asked again.",
+        ),
+        ExitRule(
+            "no_reply",
+            "`no_reply_after` has passed without an answer.",
+        ),
+    )
+
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["question"] = Field(title="Kind", description="The node's kind.")
     position: Position = Field(default_factory=Position, title="Position", description="On the canvas.")
@@ -161,4 +181,4 @@ class QuestionNode(Model):
 
     def waits(self, exit_id: str) -> bool:
         """Whether it waits (for a visitor, an agent, a call, a timer) before leaving through `exit_id`."""
-        return True
+        return exit_id != "other" or self.data.options_from is None

@@ -3,12 +3,12 @@
 # ruff: noqa: N815 (names of React Flow)
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from flow_schema.fields import Identifier, Model, NodeCommon, Position, ShortText
-from flow_schema.nodes.exits import NEXT, Exit
+from flow_schema.nodes.exits import NEXT, Exit, ExitRule
 
 
 class OpenTrigger(Model):
@@ -78,6 +78,13 @@ class StartData(NodeCommon):
 
 class StartNode(Model):
     """The entry of a flow; each flow has exactly one."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "next",
+            "Always.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["start"] = Field(title="Kind", description="The node's kind.")

@@ -17,7 +17,7 @@ from flow_schema.fields import (
     Text,
     WritesVariable,
 )
-from flow_schema.nodes.exits import ERROR, Exit
+from flow_schema.nodes.exits import ERROR, Exit, ExitRule
 from flow_schema.nodes.request import HttpRequest, ResponseMapping, RetryPolicy
 
 
@@ -83,6 +83,29 @@ class WebhookData(NodeCommon):
 
 class WebhookNode(Model):
     """Speaks with other systems."""
+
+    exit_rules: ClassVar[tuple[ExitRule, ...]] = (
+        ExitRule(
+            "sent",
+            "`post`: the event was taken.",
+        ),
+        ExitRule(
+            "received",
+            "`wait`: something called the one-time address.",
+        ),
+        ExitRule(
+            "timeout",
+            "`wait`: nothing called within `timeout`.",
+        ),
+        ExitRule(
+            "reply",
+            "`wait`: the visitor wrote something; the exit exists only with `accept_reply`.",
+        ),
+        ExitRule(
+            "error",
+            "The request fails for good. Without an edge the conversation is stuck.",
+        ),
+    )
 
     id: Identifier = Field(title="Id", description="Unique in the flow.")
     type: Literal["webhook"] = Field(title="Kind", description="The node's kind.")
