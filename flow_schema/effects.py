@@ -41,6 +41,9 @@ UPDATE_TEAM = "team_action"
 UPDATE_CALLBACK = "callback"
 QUERY_SNAPSHOT = "snapshot"
 QUERY_TAIL = "tail"
+UPDATE_ECHO = "echo"
+SIGNAL_STOP = "stop"
+"""Of the benchmark's bare workflow."""
 
 
 def conversation_workflow_id(conversation_id: str) -> str:
