@@ -59,17 +59,18 @@ WITH conversation AS (
     RETURNING 1
 ), visited AS (
     INSERT INTO node_visits AS present (organization_id, conversation_id, number, flow, node_id, entered_at,
-        left_at, exit, changes, error)
+        left_at, exit, changes, error, usage)
     SELECT $2::uuid, $1::uuid, v.number, v.flow, v.node_id, v.entered_at, v.left_at, v.exit,
-        v.changes, v.error
+        v.changes, v.error, v.usage
     FROM jsonb_to_recordset($3::jsonb->'visits') AS v(
         number int, flow text, node_id text, entered_at timestamptz, left_at timestamptz, exit text,
-        changes jsonb, error text)
+        changes jsonb, error text, usage jsonb)
     ON CONFLICT (conversation_id, number) DO UPDATE SET
-        left_at = EXCLUDED.left_at, exit = EXCLUDED.exit, changes = EXCLUDED.changes, error = EXCLUDED.error
+        left_at = EXCLUDED.left_at, exit = EXCLUDED.exit, changes = EXCLUDED.changes, error = EXCLUDED.error,
+        usage = EXCLUDED.usage
     WHERE present.left_at IS NULL
-        AND (present.left_at, present.exit, present.changes, present.error)
-            IS DISTINCT FROM (EXCLUDED.left_at, EXCLUDED.exit, EXCLUDED.changes, EXCLUDED.error)
+        AND (present.left_at, present.exit, present.changes, present.error, present.usage) IS DISTINCT FROM
+            (EXCLUDED.left_at, EXCLUDED.exit, EXCLUDED.changes, EXCLUDED.error, EXCLUDED.usage)
     RETURNING 1
 ), answered AS (
     INSERT INTO replies (organization_id, conversation_id, message_id, body_hash, reply)
@@ -131,6 +132,8 @@ def _message(message: Message) -> dict[str, Any]:
         details["stream_id"] = message.stream_id
     if message.typing_seconds:
         details["typing_seconds"] = message.typing_seconds
+    if message.usage is not None:
+        details["usage"] = message.usage
     return {
         "id": uuid7(),
         "seq": message.seq,

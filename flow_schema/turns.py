@@ -346,6 +346,22 @@ class MessageRole(StrEnum):
     SYSTEM = "system"
 
 
+class ModelUsage(Turn):
+    """What calls of language models took."""
+
+    calls: int = Field(default=1, title="Calls", description="Number of calls.", ge=0)
+    model: str = Field(title="Model", description="The model that answered last.")
+    input_tokens: int = Field(default=0, title="Input tokens", description="Tokens read.", ge=0)
+    output_tokens: int = Field(default=0, title="Output tokens", description="Tokens written.", ge=0)
+    cost_usd: float | None = Field(
+        default=None, title="Cost", description="US dollars; null where a price is not known."
+    )
+    milliseconds: int = Field(default=0, title="Time", description="Milliseconds in all.", ge=0)
+    first_token_milliseconds: int | None = Field(
+        default=None, title="First token", description="Milliseconds until the first token of the last call."
+    )
+
+
 class Message(Turn):
     """One entry of a transcript. `seq` counts from 1 without gaps."""
 
@@ -365,6 +381,9 @@ class Message(Turn):
     )
     agent: Agent | None = Field(default=None, title="Agent", description="The agent who said it.")
     typing_seconds: float = Field(default=0, title="Typing pause", description="To show before it appears.")
+    usage: ModelUsage | None = Field(
+        default=None, title="Usage", description="What the language model took, if one wrote it."
+    )
 
 
 # --- replies ---------------------------------------------------------------------------------------
@@ -524,6 +543,9 @@ class Visit(Turn):
         default_factory=dict, title="Changes", description="Variables it changed, personal ones masked."
     )
     error: str | None = Field(default=None, title="Error", description="What failed, if anything.")
+    usage: ModelUsage | None = Field(
+        default=None, title="Usage", description="What its language model calls took, if it made any."
+    )
 
 
 class ConversationSnapshot(Turn):

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from core.errors import NotFoundError
 from database.tables import ConversationRow, MessageRow, NodeVisit, Reply
 from flow_schema.effects import StoredReply
-from flow_schema.turns import ConversationStatus, Message, Visit
+from flow_schema.turns import ConversationStatus, Message, ModelUsage, Visit
 
 
 @dataclass(frozen=True)
@@ -143,4 +143,5 @@ def visit_of(row: NodeVisit) -> Visit:
         exit=row.exit,
         changes=row.changes,
         error=row.error,
+        usage=None if row.usage is None else ModelUsage.model_validate(row.usage),
     )

@@ -85,7 +85,7 @@ class MessageRow(Row, table=True):
     content: str = long_text()
     body: dict[str, Any] = Field(sa_type=JSONB)
     details: dict[str, Any] = json_object("metadata")
-    """Column `metadata`: `stream_id` and `typing_seconds`, where there are any."""
+    """Column `metadata`: `stream_id`, `typing_seconds` and `usage`, where there are any."""
     client_message_id: str | None = long_text(nullable=True)
     reply_to: str | None = long_text(nullable=True)
     node_id: str | None = long_text(nullable=True)
@@ -109,6 +109,8 @@ class NodeVisit(Row, table=True):
     exit: str | None = long_text(nullable=True)
     changes: dict[str, Any] = json_object()
     error: str | None = long_text(nullable=True)
+    usage: dict[str, Any] | None = json_or_null()
+    """What its language model calls took: `flow_schema.turns.ModelUsage`."""
 
 
 class Reply(Row, table=True):

@@ -7,13 +7,13 @@ import re
 from datetime import datetime
 from typing import Any
 
-from flow_schema.effects import EffectContext, HttpCall, HttpResult, Mock
+from flow_schema.effects import EffectContext, HttpCall, HttpResult, Mock, ModelAnswer
 from flow_schema.expression_functions.dates import zone
 from flow_schema.expressions import evaluate, render, render_value
 from flow_schema.fields import TemplateReference, localized
 from flow_schema.nodes import Node
 from flow_schema.nodes.request import HttpRequest, RetryPolicy
-from flow_schema.turns import BotMessage, Message, MessageRole, TextContent
+from flow_schema.turns import BotMessage, Message, MessageRole, ModelUsage, TextContent
 from flow_schema.variables import CoercionError, coerce
 from workflows.interpreter.effects import Effects
 from workflows.interpreter.graph import FlowGraph
@@ -161,23 +161,49 @@ class StepContext:
 
     # --- saying ---------------------------------------------------------------------------------
 
-    def say(self, content: BotMessage, *, typing: float = 0, stream_id: str | None = None) -> Message:
+    def say(
+        self,
+        content: BotMessage,
+        *,
+        typing: float = 0,
+        stream_id: str | None = None,
+        usage: ModelUsage | None = None,
+    ) -> Message:
         """The bot says something; returns the message with its `seq`."""
         if isinstance(content, TextContent):
             self.state.last_reply = content.text
         elif text := getattr(content, "text", None):
             self.state.last_reply = text
         return self.transcript.add(
-            MessageRole.ASSISTANT, content, self.now, node_id=self.node.id, typing=typing, stream_id=stream_id
+            MessageRole.ASSISTANT,
+            content,
+            self.now,
+            node_id=self.node.id,
+            typing=typing,
+            stream_id=stream_id,
+            usage=usage,
         )
 
-    def say_text(
-        self, text: str | None, *, typing: float = 0, stream_id: str | None = None
-    ) -> Message | None:
+    def say_text(self, text: str | None, *, typing: float = 0) -> Message | None:
         """Says a text unless it is empty."""
         if not text or not text.strip():
             return None
-        return self.say(TextContent(text=text), typing=typing, stream_id=stream_id)
+        return self.say(TextContent(text=text), typing=typing)
+
+    def used(self, answer: ModelAnswer) -> ModelUsage:
+        """Adds a model call to what the visit took; returns what this call took."""
+        usage = ModelUsage(
+            model=answer.model,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            cost_usd=answer.cost_usd,
+            milliseconds=answer.milliseconds,
+            first_token_milliseconds=answer.first_token_milliseconds,
+        )
+        record = self.frame.record
+        if record is not None:
+            record.usage = usage if record.usage is None else added(record.usage, usage)
+        return usage
 
     # --- exits ----------------------------------------------------------------------------------
 
@@ -253,6 +279,20 @@ _SECRET = re.compile(r"\bsecrets\s*\.\s*([A-Za-z][A-Za-z0-9_]*)")
 def secret_names(request: HttpRequest) -> list[str]:
     """The secrets that a request's templates name."""
     return sorted(set(_SECRET.findall(request.model_dump_json())))
+
+
+def added(before: ModelUsage, usage: ModelUsage) -> ModelUsage:
+    """Both together; the cost is null as soon as one price is not known."""
+    costs = (before.cost_usd, usage.cost_usd)
+    return usage.model_copy(
+        update={
+            "calls": before.calls + usage.calls,
+            "input_tokens": before.input_tokens + usage.input_tokens,
+            "output_tokens": before.output_tokens + usage.output_tokens,
+            "cost_usd": None if None in costs else sum(cost or 0 for cost in costs),
+            "milliseconds": before.milliseconds + usage.milliseconds,
+        }
+    )
 
 
 def first_line(text: str, limit: int = 200) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flow_schema.turns import Agent, Content, Message, MessageRole, NoticeCode, NoticeContent
+from flow_schema.turns import Agent, Content, Message, MessageRole, ModelUsage, NoticeCode, NoticeContent
 from workflows.interpreter.state import ConversationState
 
 
@@ -35,6 +35,7 @@ class Transcript:
         agent: Agent | None = None,
         typing: float = 0,
         stream_id: str | None = None,
+        usage: ModelUsage | None = None,
     ) -> Message:
         """Appends a message under the next `seq`."""
         state = self.state
@@ -51,6 +52,7 @@ class Transcript:
             stream_id=stream_id,
             agent=agent,
             typing_seconds=typing,
+            usage=usage,
         )
         state.outbox_messages.append(message)
         if spoken:

@@ -115,6 +115,7 @@ class Walk:
             exit=None,
             changes={},
             error=None,
+            usage=None,
         )
         state.path.append(frame.record)
         del state.path[:-KEPT_PATH]

@@ -236,6 +236,7 @@ STATEMENTS = (
             exit TEXT,
             changes JSONB DEFAULT '{}'::jsonb NOT NULL,
             error TEXT,
+            usage JSONB,
             CONSTRAINT pk_node_visits PRIMARY KEY (conversation_id, number),
             CONSTRAINT fk_node_visits_organization_id_conversation_id
                 FOREIGN KEY(organization_id, conversation_id)

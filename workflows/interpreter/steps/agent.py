@@ -7,11 +7,12 @@ manual retry goes on with the next call and never repeats one.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from flow_schema.effects import ModelAnswer, PromptMessage, ToolCall, ToolSpec
 from flow_schema.nodes.ai import AgentTask, AiNode, ApiTool, FlowTool, RouteTool
-from flow_schema.turns import TextContent
+from flow_schema.turns import ModelUsage, TextContent
 from workflows.interpreter.context import StepContext
 from workflows.interpreter.outcomes import (
     AwaitVisitor,
@@ -30,6 +31,15 @@ MAX_TOOL_RESULT = 8_000
 MAX_KEPT_MESSAGES = 60
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """What goes with a message that a model wrote."""
+
+    stream_id: str
+    """The key its tokens were streamed under."""
+    usage: ModelUsage
+
+
 class AskModel(Protocol):
     """`ask_model` of `ai.py`."""
 
@@ -43,7 +53,7 @@ class AskModel(Protocol):
         up_to: int | None = None,
         stream: bool = False,
         tools: list[ToolSpec] | None = None,
-    ) -> tuple[ModelAnswer, str]: ...
+    ) -> tuple[ModelAnswer, Spoken]: ...
 
 
 async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskModel) -> Outcome:
@@ -77,7 +87,7 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
             return routed
         if local["calls"] >= task.max_calls:
             raise StepFailed(f"the model was called {task.max_calls} times without coming to an answer")
-        answer, key = await _call(node, task, ctx, ask_model)
+        answer, spoken = await _call(node, task, ctx, ask_model)
         local["calls"] += 1
         local["messages"].append(
             {
@@ -89,7 +99,7 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
         local["tools"] = [call.model_dump(mode="json") for call in answer.tool_calls]
         _remember(ctx)
         if answer.text.strip() and (not answer.tool_calls or task.converse):
-            ctx.say(TextContent(text=answer.text), stream_id=key)
+            ctx.say(TextContent(text=answer.text), stream_id=spoken.stream_id, usage=spoken.usage)
         if answer.tool_calls:
             continue
         if not answer.text.strip():
@@ -104,7 +114,7 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
 
 async def _call(
     node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskModel
-) -> tuple[ModelAnswer, str]:
+) -> tuple[ModelAnswer, Spoken]:
     messages = [PromptMessage.model_validate(entry) for entry in _window(ctx.local["messages"])]
     return await ask_model(
         node,

@@ -18,7 +18,7 @@ from flow_schema.turns import TextContent
 from workflows.interpreter.context import StepContext
 from workflows.interpreter.outcomes import EffectFailed, Goto, Outcome, StepFailed
 from workflows.interpreter.rules import as_text
-from workflows.interpreter.steps.agent import agent
+from workflows.interpreter.steps.agent import Spoken, agent
 
 
 async def ai(node: AiNode, ctx: StepContext) -> Outcome:
@@ -44,8 +44,8 @@ async def ask_model(
     tools: list[ToolSpec] | None = None,
     response_schema: dict[str, Any] | None = None,
     labels: list[ClassLabel] | None = None,
-) -> tuple[ModelAnswer, str]:
-    """One call of the node's model; returns the answer and the key its tokens were streamed under."""
+) -> tuple[ModelAnswer, Spoken]:
+    """One call of the node's model; returns the answer and what goes with a message that says it."""
     defaults, data = ctx.settings.ai, node.data
     if memory:
         await ctx.effects.flush()
@@ -67,9 +67,10 @@ async def ask_model(
         stream=stream,
     )
     try:
-        return await ctx.effects.call_model(call, ctx.summary), context.key
+        answer = await ctx.effects.call_model(call, ctx.summary)
     except EffectFailed as failure:
         raise StepFailed(failure.message) from failure
+    return answer, Spoken(stream_id=context.key, usage=ctx.used(answer))
 
 
 async def _reply(node: AiNode, task: ReplyTask, ctx: StepContext) -> Outcome:
@@ -79,13 +80,13 @@ async def _reply(node: AiNode, task: ReplyTask, ctx: StepContext) -> Outcome:
         messages.append(PromptMessage(role="user", content=ctx.text(node.data.prompt)))
     elif memory == 0 and ctx.state.last_message:
         messages.append(PromptMessage(role="user", content=ctx.state.last_message))
-    answer, key = await ask_model(node, ctx, messages, memory=memory, stream=task.send)
+    answer, spoken = await ask_model(node, ctx, messages, memory=memory, stream=task.send)
     if not answer.text.strip():
         raise StepFailed(f"{answer.model} gave an empty answer")
     if task.save_to:
         ctx.set(task.save_to, answer.text)
     if task.send:
-        ctx.say(TextContent(text=answer.text), stream_id=key)
+        ctx.say(TextContent(text=answer.text), stream_id=spoken.stream_id, usage=spoken.usage)
     return Goto("next")
 
 

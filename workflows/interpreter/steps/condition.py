@@ -133,6 +133,7 @@ async def _ask_model(node: ConditionNode, ctx: StepContext, tests: list[IntentTe
         ),
         ctx.summary,
     )
+    ctx.used(answer)
     parsed = answer.parsed if isinstance(answer.parsed, dict) else {}
     confidence = parsed.get("confidence")
     if not isinstance(confidence, int | float) or confidence < node.data.intents.threshold:
