@@ -22,7 +22,7 @@ from flow_schema.turns import (
 ELLIPSIS = "…"
 
 
-class Mismatch(AssertionError):  # noqa: N818 - the word that readers of a failure see
+class Mismatch(AssertionError):
     """A dialogue went otherwise than it says."""
 
 

@@ -15,7 +15,7 @@ from tests.flows.expectations import Mismatch, check_messages, check_subset
 from tests.flows.scripted_world import ScriptedWorld
 
 
-class Refused(Exception):  # noqa: N818 - an outcome that dialogues expect, not an error
+class Refused(Exception):
     """The conversation refused an input."""
 
     def __init__(self, refusal: str, message: str = "") -> None:

@@ -156,7 +156,7 @@ class PureConversation:
         return reply
 
     async def burst(self, messages: list[VisitorMessage]) -> list[TurnReply]:
-        """As the workflow's mailbox does: all admitted first, then texts together where the flow debounces."""
+        """As the mailbox does: all admitted first, then texts together where the flow debounces."""
         together = self.session.walk.main.flow.settings.debounce > timedelta(0)
         assert all(isinstance(message.input, TextInput) for message in messages)
         for pending, message in enumerate(messages):

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from core.script import ScriptEngine, ScriptError
 from flow_schema.effects import (
     CallbackReply,
     EmailMessage,
@@ -44,11 +45,11 @@ __all__ = ["CallbackReply", "EffectRefused", "ScriptedWorld", "TryAgain"]
 CALLBACK_ADDRESS = "https://bot.example/callbacks/"
 
 
-class TryAgain(Exception):  # noqa: N818 - a signal between the world and a runner
+class TryAgain(Exception):
     """An attempt failed in passing."""
 
 
-class EffectRefused(Exception):  # noqa: N818 - a signal between the world and a runner
+class EffectRefused(Exception):
     """An effect failed for good, for a reason of `FailureType`."""
 
     def __init__(self, type_: str, message: str) -> None:
@@ -173,9 +174,19 @@ class ScriptedWorld:
         answer = self._next(run.context.node_id)
         if answer is not None:
             return ScriptResult(value=answer.value)
-        from activities.scripts import run_in_sandbox
-
-        return await run_in_sandbox(run)
+        engine = ScriptEngine(processes=1)
+        try:
+            found = await engine.run(
+                run.code,
+                run.variables,
+                timeout_seconds=run.timeout_seconds,
+                memory_megabytes=run.memory_megabytes,
+            )
+        except ScriptError as error:
+            raise EffectRefused(FailureType.BAD_REQUEST, str(error)) from error
+        finally:
+            await engine.close()
+        return ScriptResult(value=found.value)
 
 
 def _label_of(call: ModelCall, wanted: str | None) -> str | None:

@@ -1,0 +1,403 @@
+"""Plays dialogues on Temporal: the real workflow, activities of the contract's names over the scripted world.
+
+Time passes by skipping. Three ways to run a conversation must not be told apart: with the worker's cache,
+without any (every task replays the history), and moving to a new run after every turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from temporalio import activity
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowHistory,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from flow_schema.effects import (
+    CONVERSATION_QUEUE,
+    CONVERSATION_WORKFLOW,
+    EFFECTS_QUEUE,
+    QUERY_SNAPSHOT,
+    QUERY_TAIL,
+    SEARCH_ATTRIBUTES,
+    UPDATE_CALLBACK,
+    UPDATE_TEAM,
+    UPDATE_VISITOR,
+    CallbackMessage,
+    CallbackReply,
+    ConversationStart,
+    EmailMessage,
+    EmailSent,
+    FailureType,
+    FlowBundle,
+    Flush,
+    Flushed,
+    HttpCall,
+    HttpResult,
+    LoadFlow,
+    ModelAnswer,
+    ModelCall,
+    OpenCallback,
+    OpenedCallback,
+    RecognizedIntent,
+    RecognizeIntent,
+    ScriptResult,
+    ScriptRun,
+    TeamMessage,
+    VisitorMessage,
+    conversation_workflow_id,
+)
+from flow_schema.turns import ConversationSnapshot, Message, Refusal, TurnReply, input_hash
+from tests.flows.dialogue import Case
+from tests.flows.player import Refused
+from tests.flows.scripted_world import EffectRefused, ScriptedWorld, TryAgain
+from workflows.conversation import ConversationWorkflow
+
+T = TypeVar("T")
+PATIENCE = 15.0
+SANDBOX = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        "flow_schema",
+        "workflows.interpreter",
+        "pydantic",
+        "phonenumbers",
+        "rapidfuzz",
+        "re2",
+        "jmespath",
+        "email_validator",
+        "idna",
+    )
+)
+WORLDS: dict[str, ScriptedWorld] = {}
+"""The worlds of the conversations that run, by conversation id (which is also their chatbot's)."""
+
+
+async def _answer(name: str, world_id: str, argument: Any) -> Any:
+    try:
+        return await WORLDS[world_id].attempt(name, argument, activity.info().attempt)
+    except TryAgain as failure:
+        raise ApplicationError(str(failure), type=FailureType.RETRY) from failure
+    except EffectRefused as failure:
+        raise ApplicationError(str(failure), type=failure.type, non_retryable=True) from failure
+    except (AssertionError, KeyError) as failure:
+        raise ApplicationError(repr(failure), type="dialogue", non_retryable=True) from failure
+
+
+@activity.defn(name="load_flow")
+async def load_flow(request: LoadFlow) -> FlowBundle:
+    return WORLDS[request.chatbot_id].flows()
+
+
+@activity.defn(name="flush_transcript")
+async def flush_transcript(request: Flush) -> Flushed:
+    result: Flushed = await _answer("flush_transcript", request.record.conversation_id, request)
+    return result
+
+
+@activity.defn(name="http_request")
+async def http_request(request: HttpCall) -> HttpResult:
+    result: HttpResult = await _answer("http_request", request.context.conversation_id, request)
+    return result
+
+
+@activity.defn(name="call_model")
+async def call_model(request: ModelCall) -> ModelAnswer:
+    result: ModelAnswer = await _answer("call_model", request.context.conversation_id, request)
+    return result
+
+
+@activity.defn(name="recognize_intent")
+async def recognize_intent(request: RecognizeIntent) -> RecognizedIntent:
+    result: RecognizedIntent = await _answer("recognize_intent", request.context.conversation_id, request)
+    return result
+
+
+@activity.defn(name="send_email")
+async def send_email(request: EmailMessage) -> EmailSent:
+    result: EmailSent = await _answer("send_email", request.context.conversation_id, request)
+    return result
+
+
+@activity.defn(name="run_script")
+async def run_script(request: ScriptRun) -> ScriptResult:
+    result: ScriptResult = await _answer("run_script", request.context.conversation_id, request)
+    return result
+
+
+@activity.defn(name="open_callback")
+async def open_callback(request: OpenCallback) -> OpenedCallback:
+    result: OpenedCallback = await _answer("open_callback", request.context.conversation_id, request)
+    return result
+
+
+SCRIPTED_ACTIVITIES: list[Callable[..., Coroutine[Any, Any, Any]]] = [
+    load_flow, flush_transcript, http_request, call_model,
+    recognize_intent, send_email, run_script, open_callback,
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TemporalStage:
+    """A time-skipping server with its workers; `queues` by the way in which a conversation runs."""
+
+    environment: WorkflowEnvironment
+    queues: dict[str, str]
+
+    @property
+    def client(self) -> Client:
+        return self.environment.client
+
+
+@asynccontextmanager
+async def temporal_stage() -> AsyncIterator[TemporalStage]:
+    """Starts the server and the workers, and stops them."""
+    binary = Path(sys.executable).parent / "temporal-test-server"
+    async with AsyncExitStack() as stack:
+        environment = await stack.enter_async_context(
+            await WorkflowEnvironment.start_time_skipping(
+                data_converter=pydantic_data_converter, test_server_existing_path=str(binary)
+            )
+        )
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=environment.client.namespace,
+                search_attributes={
+                    name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}")
+                    for name, kind in SEARCH_ATTRIBUTES
+                },
+            )
+        )
+        for queue in (CONVERSATION_QUEUE, EFFECTS_QUEUE):
+            await stack.enter_async_context(
+                Worker(environment.client, task_queue=queue, activities=SCRIPTED_ACTIVITIES)
+            )
+        queues = {"warm": "dialogues-warm", "cold": "dialogues-cold", "moving": "dialogues-warm"}
+        for queue, cached in (("dialogues-warm", 200), ("dialogues-cold", 0)):
+            await stack.enter_async_context(
+                Worker(
+                    environment.client,
+                    task_queue=queue,
+                    workflows=[ConversationWorkflow],
+                    activities=SCRIPTED_ACTIVITIES,
+                    max_cached_workflows=cached,
+                    workflow_runner=SANDBOX,
+                )
+            )
+        yield TemporalStage(environment, queues)
+
+
+class TemporalConversation:
+    """A conversation of the real workflow."""
+
+    def __init__(self, case: Case, stage: TemporalStage, way: str) -> None:
+        self.stage = stage
+        self.world = ScriptedWorld(case)
+        name = re.sub(r"[^a-z0-9]+", "-", case.name.lower()).strip("-")[:60]
+        self.conversation_id = f"{way}-{name}-{uuid.uuid4().hex[:8]}"
+        WORLDS[self.conversation_id] = self.world
+        main = self.world.flows().flows["main"]
+        self.start = ConversationStart(
+            conversation_id=self.conversation_id,
+            organization_id="organization",
+            chatbot_id=self.conversation_id,
+            flow_version_id=main.version_id,
+            content_hash=main.content_hash,
+            continue_after_turns=1 if way == "moving" else None,
+        )
+        self.queue = stage.queues[way]
+        self.opened = False
+        self.replies: dict[str, TurnReply] = {}
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        return self.stage.client.get_workflow_handle(conversation_workflow_id(self.conversation_id))
+
+    async def _sent(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Sends an update, again while the conversation moves to a new run. Raises Refused."""
+        for _ in range(200):
+            try:
+                return await asyncio.wait_for(send(), PATIENCE)
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                if not isinstance(cause, ApplicationError):
+                    raise
+                if cause.type != Refusal.DRAINING:
+                    raise Refused(str(cause.type), cause.message) from error
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    raise Refused(Refusal.CLOSED, "the workflow has ended") from error
+                if error.status not in (RPCStatusCode.ABORTED, RPCStatusCode.UNAVAILABLE):
+                    raise
+            await asyncio.sleep(0.02)
+        raise AssertionError("the conversation kept moving")
+
+    async def visitor(self, message: VisitorMessage) -> TurnReply:
+        async def send() -> TurnReply:
+            if self.opened:
+                reply: TurnReply = await self.handle.execute_update(
+                    UPDATE_VISITOR, message, id=message.message_id, result_type=TurnReply
+                )
+                return reply
+            operation = WithStartWorkflowOperation(
+                CONVERSATION_WORKFLOW,
+                self.start,
+                id=conversation_workflow_id(self.conversation_id),
+                task_queue=self.queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+            opening: TurnReply = await self.stage.client.execute_update_with_start_workflow(
+                UPDATE_VISITOR,
+                message,
+                start_workflow_operation=operation,
+                id=message.message_id,
+                result_type=TurnReply,
+            )
+            return opening
+
+        try:
+            reply = await self._sent(send)
+        except Refused as refused:
+            known = self.replies.get(message.message_id)
+            if known is None or refused.refusal != Refusal.CLOSED:
+                raise
+            reply = self._from_the_tables(known)
+        self.opened = True
+        if reply.input_hash != input_hash(message.input):
+            raise Refused(Refusal.ID_REUSED, "the id belongs to another message")
+        self.replies[message.message_id] = reply
+        return reply
+
+    def _from_the_tables(self, known: TurnReply) -> TurnReply:
+        """After the end the tables answer; their row has to say what the reply said."""
+        rows = {row.message_id: row for flush in self.world.flushes for row in flush.replies}
+        row = rows[known.message_id]
+        assert row.seqs == [message.seq for message in known.messages]
+        assert (row.status, row.last_seq, row.body_hash) == (known.status, known.last_seq, known.input_hash)
+        return known
+
+    async def burst(self, messages: list[VisitorMessage]) -> list[TurnReply]:
+        started = [
+            await self._sent(lambda message=message: self._start_update(message))  # type: ignore[misc]
+            for message in messages
+        ]
+        return [await self._sent(update.result) for update in started]
+
+    async def _start_update(self, message: VisitorMessage) -> Any:
+        return await self.handle.start_update(
+            UPDATE_VISITOR,
+            message,
+            id=message.message_id,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            result_type=TurnReply,
+        )
+
+    async def team(self, message: TeamMessage) -> None:
+        await self._sent(lambda: self.handle.execute_update(UPDATE_TEAM, message, id=message.action_id))
+
+    async def callback(self, message: CallbackMessage) -> CallbackReply:
+        async def send() -> CallbackReply:
+            reply: CallbackReply = await self.handle.execute_update(
+                UPDATE_CALLBACK, message, id=uuid.uuid4().hex, result_type=CallbackReply
+            )
+            return reply
+
+        try:
+            return await self._sent(send)
+        except Refused as refused:
+            if refused.refusal == Refusal.CLOSED:
+                return CallbackReply(outcome="late")
+            raise
+
+    async def pass_time(self, duration: timedelta) -> None:
+        await self.stage.environment.sleep(duration)
+        await self.snapshot()
+
+    async def snapshot(self) -> ConversationSnapshot:
+        snapshot: ConversationSnapshot = await self.handle.query(
+            QUERY_SNAPSHOT, result_type=ConversationSnapshot
+        )
+        return snapshot
+
+    async def transcript(self) -> list[Message]:
+        """Rows and the tail that is not in them yet, until both together are complete."""
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            snapshot = await self.snapshot()
+            tail: list[Message] = await self.handle.query(QUERY_TAIL, result_type=list[Message])
+            found = {message.seq: message for flush in self.world.flushes for message in flush.messages}
+            found |= {message.seq: message for message in tail}
+            if len(found) >= snapshot.last_seq:
+                return [found[seq] for seq in sorted(found)]
+            if asyncio.get_running_loop().time() > until:
+                raise AssertionError(f"{len(found)} messages of {snapshot.last_seq} can be read")
+            await asyncio.sleep(0.05)
+
+    async def record(self) -> dict[str, Any]:
+        """The newest row; waits until it is as new as the conversation."""
+        until = asyncio.get_running_loop().time() + PATIENCE
+        snapshot = await self.snapshot()
+        while asyncio.get_running_loop().time() < until:
+            if self.world.flushes:
+                row = self.world.flushes[-1].record
+                if row.last_seq == snapshot.last_seq and row.status == snapshot.status:
+                    break
+            await self.stage.environment.sleep(timedelta(seconds=1))
+        rows = [flush.record for flush in self.world.flushes]
+        escalations = [row.escalation for row in rows if row.escalation]
+        return {**rows[-1].model_dump(mode="json"), "escalation": escalations[-1] if escalations else None}
+
+    async def close(self) -> None:
+        """Ends what still runs, and replays every run of the conversation."""
+        try:
+            histories = await self.histories()
+        finally:
+            try:
+                await self.handle.terminate("the dialogue is over")
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+            WORLDS.pop(self.conversation_id, None)
+        replayer = Replayer(
+            workflows=[ConversationWorkflow], data_converter=pydantic_data_converter, workflow_runner=SANDBOX
+        )
+        for history in histories:
+            await replayer.replay_workflow(history)
+
+    async def histories(self) -> list[WorkflowHistory]:
+        """Of all runs, the newest first."""
+        histories: list[WorkflowHistory] = []
+        run_id: str | None = None
+        while True:
+            handle = self.stage.client.get_workflow_handle(
+                conversation_workflow_id(self.conversation_id), run_id=run_id
+            )
+            history = await handle.fetch_history()
+            histories.append(history)
+            started = history.events[0].workflow_execution_started_event_attributes
+            run_id = started.continued_execution_run_id
+            if not run_id:
+                return histories
