@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from temporalio import activity
 
@@ -22,9 +23,14 @@ CallbackStore = Callable[[OpenCallback, str], Awaitable[None]]
 """Keeps an open callback under the hash of its token; doing it twice changes nothing."""
 
 
+@lru_cache(maxsize=4)
+def _keyring(secret_keys: tuple[str, ...]) -> Keyring:
+    return Keyring(secret_keys)
+
+
 def callback_token(settings: Settings, callback_id: str) -> str:
     """Return the token of a callback: 43 characters, safe in a URL."""
-    signature = Keyring(settings.secret_keys).sign(_PURPOSE, callback_id.encode())
+    signature = _keyring(settings.secret_keys).sign(_PURPOSE, callback_id.encode())
     return base64.urlsafe_b64encode(signature).rstrip(b"=").decode("ascii")
 
 

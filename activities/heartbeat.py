@@ -13,11 +13,10 @@ SECONDS = 1.0
 
 @asynccontextmanager
 async def beating(seconds: float = SECONDS) -> AsyncIterator[None]:
-    """Send a heartbeat now and every `seconds` while the block runs.
+    """Send a heartbeat every `seconds` while the block runs; none for what is done before that.
 
     Without them a cancelled effect (the visitor closed, an agent took over) would run to its end.
     """
-    activity.heartbeat()
     task = asyncio.create_task(_beat(seconds))
     try:
         yield

@@ -13,7 +13,7 @@ from activities.failures import attempt, fail, refuse_in_test, try_again
 from activities.heartbeat import beating
 from activities.secret_marks import CALLBACK, Marks, Redaction
 from core.addresses import ForbiddenAddressError
-from core.errors import TooLargeError, UpstreamError
+from core.errors import SecretUnreadableError, TooLargeError, UpstreamError
 from core.json_values import dump_json, read_json
 from core.logging import get_logger
 from core.outbound import InvalidCallError, OutboundClient, OutboundRequest, OutboundResponse
@@ -21,8 +21,8 @@ from core.settings import Settings
 from flow_schema.effects import HTTP_REQUEST, FailureType, HttpCall, HttpResult
 from llm.sdk_errors import retry_after_seconds
 
-SecretReader = Callable[[str, str, set[str]], Awaitable[dict[str, str]]]
-"""Organization id, chatbot id, names -> the values of those names that exist."""
+SecretReader = Callable[[str, set[str]], Awaitable[dict[str, str]]]
+"""Organization id and names -> the values of those names that exist."""
 
 _BODY_TYPES = {
     "json": "application/json",
@@ -88,8 +88,10 @@ class HttpActivities:
             values[CALLBACK] = callback_url(self._settings, call.callback_id)
         wanted = names - {CALLBACK}
         if wanted:
-            context = call.context
-            values |= await self._read_secrets(context.organization_id, context.chatbot_id, wanted)
+            try:
+                values |= await self._read_secrets(call.context.organization_id, wanted)
+            except SecretUnreadableError as error:
+                fail(error.detail, FailureType.BAD_REQUEST)
         missing = sorted(wanted - values.keys())
         if missing:
             fail(f"There is no secret named {', '.join(missing)}.", FailureType.BAD_REQUEST)

@@ -221,6 +221,13 @@ class Settings(BaseSettings):
     )
 
     # Models
+    default_model: str = Field(
+        "",
+        title="Default model",
+        description="`provider/model` of bots that name none; empty means the first fast model whose key is "
+        "set, else the built-in answerer.",
+        max_length=120,
+    )
     openai_api_key: SecretStr = Field(
         SecretStr(""), title="OpenAI key", description="Enables OpenAI's models."
     )
