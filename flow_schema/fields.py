@@ -165,9 +165,29 @@ Identifier = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 
-Duration = Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3650))]
+
+@dataclass(frozen=True)
+class DurationLimits:
+    """Tells the JSON Schema the limits of a duration, for which it has no keywords of its own."""
+
+    minimum: str
+    maximum: str
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        schema.update({"x-minimum": self.minimum, "x-maximum": self.maximum, "examples": ["PT30S", "P3D"]})
+        return schema
+
+
+Duration = Annotated[
+    timedelta, Field(ge=timedelta(0), le=timedelta(days=3650)), DurationLimits("PT0S", "P3650D")
+]
 """An ISO 8601 duration such as `PT30S`, `PT15M`, `P3D`; at most ten years."""
-PositiveDuration = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=3650))]
+PositiveDuration = Annotated[
+    timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=3650)), DurationLimits("PT1S", "P3650D")
+]
 """A duration of at least one second."""
 
 

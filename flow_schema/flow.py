@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, StringConstraints, field_validator, model
 from flow_schema.expressions import is_variable_name
 from flow_schema.fields import (
     Duration,
+    DurationLimits,
     Identifier,
     Instructions,
     Language,
@@ -38,9 +39,15 @@ VariableType = Literal["string", "number", "boolean", "date", "datetime", "list"
 
 
 class Variable(Model):
-    """A named value of the conversation. Values are coerced to the type wherever they enter."""
+    """A named value of the conversation. Values are coerced to the type wherever they enter.
 
-    name: VariableName = Field(title="Name", description="As formulas write it.")
+    Dates are texts `YYYY-MM-DD`, dates with times ISO 8601 texts. A variable without a value is null.
+    """
+
+    name: VariableName = Field(
+        title="Name",
+        description="As formulas write it; not a name that the platform provides, nor a word such as `and`.",
+    )
     type: VariableType = Field(default="string", title="Type", description="What it holds.")
     default: JsonValue = Field(default=None, title="Default", description="Its value at the start.")
     personal: bool = Field(
@@ -131,7 +138,7 @@ class FlowSettings(Model):
         ge=1,
         le=1_000,
     )
-    debounce: Annotated[Duration, Field(le=timedelta(seconds=30))] = Field(
+    debounce: Annotated[Duration, Field(le=timedelta(seconds=30)), DurationLimits("PT0S", "PT30S")] = Field(
         default=timedelta(0),
         title="Debounce",
         description="Texts sent within this pause are answered together; zero: each is answered by itself.",
@@ -225,7 +232,8 @@ class Flow(Model):
         for variable in variables:
             if variable.name in RESERVED_NAMES or not is_variable_name(variable.name):
                 raise ValueError(
-                    f"`{variable.name}` is a name of the platform or of formulas; give the variable another name"
+                    f"`{variable.name}` is a name of the platform or of formulas; "
+                    "give the variable another name"
                 )
         return variables
 

@@ -31,7 +31,7 @@ from flow_schema.nodes.exits import ERROR, NEXT, Exit, ExitRule
 
 
 class Assignment(Model):
-    """Gives a variable a value, from a formula or from a value with templates."""
+    """Gives a variable a value: from `formula` or from `value`, not both; neither clears it."""
 
     variable: WritesVariable = Field(title="Variable", description="The variable to set.")
     formula: Formula | None = Field(
@@ -61,7 +61,7 @@ class SetVariables(Model):
 
 
 class Wait(Model):
-    """Waits for a while, or until a time; survives every restart."""
+    """Waits for a while (`duration`) or until a time (`until`), exactly one; survives every restart."""
 
     kind: Literal["wait"] = Field(title="Kind", description="Waits.")
     duration: Duration | None = Field(
@@ -169,7 +169,7 @@ class AddTags(Model):
 
 
 class SetLanguage(Model):
-    """Changes the conversation's language."""
+    """Changes the conversation's language: to `language`, or to what `formula` gives; exactly one."""
 
     kind: Literal["set_language"] = Field(title="Kind", description="Changes the language.")
     language: Language | None = Field(default=None, title="Language", description="Such as `es` or `en`.")

@@ -52,7 +52,10 @@ class ExtractedField(Model):
 
 
 class ExtractTask(Model):
-    """Reads values out of a text: simple fields, or an object that fits a JSON Schema."""
+    """Reads values out of a text: simple `fields`, or an object that fits a `json_schema`; exactly one.
+
+    With `json_schema`, `save_to` is required.
+    """
 
     kind: Literal["extract"] = Field(title="Kind", description="Reads values out of a text.")
     text: Formula = Field(

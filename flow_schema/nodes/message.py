@@ -30,7 +30,7 @@ class Media(Model):
 
 
 class CardButton(Model):
-    """A button of a card: opens a page, or says something in the visitor's name."""
+    """A button of a card: opens `url`, or says `reply` in the visitor's name; exactly one."""
 
     label: Text = Field(title="Label", description="The button's text.")
     url: TemplateString | None = Field(
@@ -59,7 +59,7 @@ class Card(Model):
 
 
 class MessageData(NodeCommon):
-    """What the bot says: a text, media and cards, in this order."""
+    """What the bot says: a text, media and cards, in this order; at least one of them."""
 
     text: Text | None = Field(
         default=None, title="Text", description="Markdown; may hold `{{ formulas }}` and be translated."

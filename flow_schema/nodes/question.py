@@ -76,7 +76,7 @@ class Matching(Model):
 
 
 class QuestionData(NodeCommon):
-    """A question with choices.
+    """A question with choices: `options`, or `options_from` a list at run time; exactly one of the two.
 
     A typed answer that fits no option takes `other` if that exit has an edge (after `retries` repetitions);
     else the question is asked again.

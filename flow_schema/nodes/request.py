@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from flow_schema.fields import (
     Duration,
+    DurationLimits,
     JmesPath,
     Model,
     SecretTemplateString,
@@ -40,9 +41,11 @@ class HttpRequest(Model):
         title="Content",
         description="JSON for `json`, an object for `form`, a text for `text`; may hold `{{ formulas }}`.",
     )
-    timeout: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=5))] = Field(
-        default=timedelta(seconds=15), title="Timeout", description="For one attempt."
-    )
+    timeout: Annotated[
+        Duration,
+        Field(ge=timedelta(seconds=1), le=timedelta(minutes=5)),
+        DurationLimits("PT1S", "PT5M"),
+    ] = Field(default=timedelta(seconds=15), title="Timeout", description="For one attempt.")
     max_response_kilobytes: int = Field(
         default=512,
         title="Largest answer",
