@@ -101,8 +101,9 @@ def _forms(value: str) -> set[str]:
     raw = value.encode("utf-8", errors="replace")
     forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
     for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
-        text = encoded.decode("ascii").rstrip("=")
-        forms.update({text, text.replace("+", "%2B").replace("/", "%2F")})
+        padded = encoded.decode("ascii")
+        for text in (padded, padded.rstrip("=")):
+            forms.update({text, text.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")})
     return {form for form in forms if len(form) >= _SHORTEST}
 
 

@@ -7,6 +7,7 @@ from a key that all attempts share, so that receivers can drop the second copy.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ LONGEST_SUBJECT = 300
 LONGEST_BODY = 200_000
 MOST_RECIPIENTS = 50
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable("image")
+_NAMED = re.compile(r"([^<>]*)<([^<>]*)>\s*")
 _PAGE = '<!doctype html><html><head><meta charset="utf-8"></head><body>{body}</body></html>'
 
 
@@ -162,7 +164,8 @@ def _failure(code: int, said: str) -> UpstreamError:
 
 
 def _address(text: str) -> Address:
-    name, plain = parseaddr(text, strict=True) if "<" in text else ("", text.strip())
+    named = _NAMED.fullmatch(text)
+    name, plain = (named.group(1).strip(' "'), named.group(2)) if named else ("", text.strip())
     try:
         checked = validate_email(plain, check_deliverability=False, test_environment=True)
         return Address(_one_line(name), addr_spec=checked.ascii_email or checked.normalized)
