@@ -54,7 +54,7 @@ _IDLE_SECONDS = 30.0
 _ANSWER_SECONDS = 10.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
-_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _log = get_logger(__name__)
 
@@ -178,7 +178,9 @@ class EventBus:
                 self._connected.set()
                 if await self._pump(connection):
                     return
-            except _LOST as error:
+            except Exception as error:
+                # Not only _LOST: between the server's last word and the end of the connection the driver
+                # raises errors of its own, and this task must outlive them all.
                 _log.warning("events lost their connection", reason=str(error))
             finally:
                 self._connected.clear()

@@ -46,7 +46,7 @@ async def organization_by_slug(session: AsyncSession, slug: str) -> Organization
 async def ensure_organization(session: AsyncSession, *, slug: str, name: str) -> Organization:
     """The organization of that slug, made if it isn't there."""
     statement = insert(Organization).values({"id": uuid7(), "slug": slug, "name": name})
-    await session.execute(statement.on_conflict_do_nothing(index_elements=["slug"]))
+    await session.exec(statement.on_conflict_do_nothing(index_elements=["slug"]))
     found = await organization_by_slug(session, slug)
     assert found is not None
     return found

@@ -32,7 +32,7 @@ class CallbackRepository:
             "expires_at": expires_at,
         }
         statement = insert(Callback).values(row)
-        await self.session.execute(
+        await self.session.exec(
             statement.on_conflict_do_update(
                 index_elements=["organization_id", "id"],
                 set_={
@@ -67,4 +67,4 @@ class CallbackRepository:
             .values(used_at=func.now())
             .returning(col(Callback.id))
         )
-        return (await self.session.execute(statement)).first() is not None
+        return (await self.session.exec(statement)).first() is not None

@@ -74,7 +74,7 @@ class ChatbotRepository:
             "created_by": created_by,
         }
         statement = insert(Chatbot).values(row).on_conflict_do_nothing().returning(Chatbot)
-        created: Chatbot | None = (await self.session.execute(statement)).scalar_one_or_none()
+        created: Chatbot | None = (await self.session.exec(statement)).scalar_one_or_none()
         if created is None:
             raise ConflictError(f"There is a bot `{slug}` already.")
         return created
@@ -133,7 +133,7 @@ class ResponseTemplateRepository:
         """Add or replace."""
         row = {"id": uuid7(), "organization_id": self.organization_id, "slug": slug, "text": text}
         statement = insert(ResponseTemplate).values(row)
-        await self.session.execute(
+        await self.session.exec(
             statement.on_conflict_do_update(
                 index_elements=["organization_id", "slug"],
                 set_={"text": statement.excluded.text, "updated_at": func.now()},
@@ -145,5 +145,5 @@ class ResponseTemplateRepository:
         statement = delete(ResponseTemplate).where(
             col(ResponseTemplate.organization_id) == self.organization_id, col(ResponseTemplate.slug) == slug
         )
-        gone = await self.session.execute(statement.returning(col(ResponseTemplate.id)))
+        gone = await self.session.exec(statement.returning(col(ResponseTemplate.id)))
         return gone.first() is not None

@@ -36,7 +36,7 @@ class EmailOutboxRepository:
         }
         statement = insert(SentEmail).values(row)
         statement = statement.on_conflict_do_nothing(index_elements=["organization_id", "message_id"])
-        added = await self.session.execute(statement.returning(col(SentEmail.id)))
+        added = await self.session.exec(statement.returning(col(SentEmail.id)))
         return added.first() is not None
 
     async def list(self, *, limit: int = 50, before: UUID | None = None) -> list[SentEmail]:

@@ -31,7 +31,7 @@ class SecretRepository:
             "ciphertext": encrypt(value),
         }
         statement = insert(Secret).values(row)
-        await self.session.execute(
+        await self.session.exec(
             statement.on_conflict_do_update(
                 index_elements=["organization_id", "name"],
                 set_={"ciphertext": statement.excluded.ciphertext, "updated_at": func.now()},
@@ -43,7 +43,7 @@ class SecretRepository:
         statement = delete(Secret).where(
             col(Secret.organization_id) == self.organization_id, col(Secret.name) == name
         )
-        return (await self.session.execute(statement.returning(col(Secret.id)))).first() is not None
+        return (await self.session.exec(statement.returning(col(Secret.id)))).first() is not None
 
     async def names(self) -> list[str]:
         """In alphabetical order."""
