@@ -89,7 +89,5 @@ async def favicon() -> Response:
 
 
 @router.get("/assets/chat/{name}")
-async def page_asset(
-    name: Annotated[str, PathParameter(max_length=100)], known: KnownTag = None
-) -> Response:
+async def page_asset(name: Annotated[str, PathParameter(max_length=100)], known: KnownTag = None) -> Response:
     return _serve(name, known)

@@ -7,14 +7,19 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.bots import BotDirectory
+from api.organization import FirstOrganization
+from api.presence import Presence
 from api.rate_limits import RateLimits
 from api.tokens import Tokens
+from api.transcripts import Transcripts
 from core.crypto import Keyring
 from core.events import EventBus
-from core.files import FileStorage
+from core.files import FileStore
 from core.logging import get_logger
 from core.settings import Settings
 from database.database import Database
+from database.streams import StreamText
 from temporal.gateway import ConversationGateway
 
 _log = get_logger(__name__)
@@ -57,6 +62,11 @@ class Resources:
     limits: RateLimits
     database: Database
     events: EventBus
-    files: FileStorage
+    files: FileStore
     gateway: ConversationGateway
+    organization: FirstOrganization
+    bots: BotDirectory
+    transcripts: Transcripts
+    presence: Presence
+    streams: StreamText
     background: Background

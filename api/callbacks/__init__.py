@@ -1,0 +1,1 @@
+"""One-time addresses by which other systems wake conversations."""

@@ -1,0 +1,145 @@
+"""`/api/v1/callbacks/{token}`: another system answers what a conversation waits for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+from fastapi import Path, Request
+from pydantic import Field
+
+from api.dependencies import Parts
+from api.fields import Outgoing
+from api.problems import documented, request_id_of
+from api.routing import slice_router
+from core.crypto import token_hash
+from core.errors import NotFoundError, RequestError
+from core.json_values import read_json
+from database.public_lookup import callback_of_token
+from database.repositories import CallbackRepository
+from flow_schema.effects import CallbackMessage
+from temporal.gateway import CallbackUsedError, ConversationClosedError
+
+router = slice_router("/callbacks", "callbacks")
+
+_TIMEOUT_SECONDS = 20.0
+_KEPT_HEADERS = (
+    "content-type",
+    "user-agent",
+    "idempotency-key",
+    "x-request-id",
+    "x-event-id",
+    "x-event-type",
+)
+_LONGEST_HEADER = 500
+_BODY = {
+    "requestBody": {
+        "description": "Any content: JSON as it is, a form as an object, anything else as text.",
+        "content": {
+            "application/json": {"schema": {}, "example": {"status": "paid"}},
+            "application/x-www-form-urlencoded": {"schema": {"type": "object"}},
+            "text/plain": {"schema": {"type": "string"}},
+        },
+    }
+}
+_RESPONSES = documented(400, 404, 410, 413, 429, 503)
+
+
+class CallbackReceipt(Outgoing):
+    """The conversation has the callback."""
+
+    outcome: Literal["received", "duplicate"] = Field(
+        title="Outcome", description="`duplicate`: it had been received before, with the same content."
+    )
+
+
+Token = Annotated[
+    str, Path(title="Token", description="The secret part of the address.", min_length=20, max_length=200)
+]
+
+
+@router.post("/{token}", summary="Call a one-time address", openapi_extra=_BODY, responses=_RESPONSES)
+async def post_callback(token: Token, request: Request, parts: Parts) -> CallbackReceipt:
+    """Hand the content to the conversation that waits for it; repeat it until the answer is 200.
+
+    404: no such address. 410: too late, or used before with other content. 503: not taken yet, send it again.
+    """
+    return await _receive(token, request, parts)
+
+
+@router.put("/{token}", summary="Call a one-time address by PUT", openapi_extra=_BODY, responses=_RESPONSES)
+async def put_callback(token: Token, request: Request, parts: Parts) -> CallbackReceipt:
+    """As POST."""
+    return await _receive(token, request, parts)
+
+
+@router.get("/{token}", summary="Call a one-time address by a link", responses=_RESPONSES)
+async def get_callback(token: Token, request: Request, parts: Parts) -> CallbackReceipt:
+    """As POST, the query's parameters being the content: for links that people follow."""
+    return await _receive(token, request, parts)
+
+
+async def _receive(token: str, request: Request, parts: Parts) -> CallbackReceipt:
+    body = await read_content(request)
+    async with parts.database.session() as session:
+        row = await callback_of_token(session, token_hash(token))
+    if row is None:
+        raise NotFoundError("There is no such callback address.")
+    message = CallbackMessage(
+        callback_id=row.id,
+        body=body,
+        headers={
+            name: request.headers[name][:_LONGEST_HEADER] for name in _KEPT_HEADERS if name in request.headers
+        },
+        request_id=request_id_of(request),
+    )
+    try:
+        reply = await parts.gateway.callback(str(row.conversation_id), message, _TIMEOUT_SECONDS)
+    except ConversationClosedError as error:
+        raise CallbackUsedError("The conversation that waited for this has ended.") from error
+    if reply.outcome == "late":
+        raise CallbackUsedError("It came too late, or the address was used before with other content.")
+    if row.used_at is None:
+        parts.background.run(_mark(parts, row.organization_id, row.id), "mark a callback used")
+    return CallbackReceipt(outcome="duplicate" if reply.outcome == "duplicate" else "received")
+
+
+async def _mark(parts: Parts, organization_id: Any, callback_id: str) -> None:
+    async with parts.database.session() as session:
+        await CallbackRepository(session, organization_id).mark_used(callback_id)
+
+
+async def read_content(request: Request) -> Any:
+    """Return a request's content: JSON, a form's fields, a text, or the query. Raises RequestError."""
+    raw = await request.body()
+    if not raw:
+        return _fields(request.url.query) or None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"The body is not UTF-8: a wrong byte at position {error.start}.") from None
+    if "\0" in text:
+        raise RequestError("The body holds a NUL character.")
+    if media_type == "application/x-www-form-urlencoded":
+        return _fields(text)
+    looks_like_json = media_type.endswith("json") or (not media_type and text.lstrip()[:1] in {"{", "["})
+    if not looks_like_json:
+        return text
+    try:
+        return read_json(text)
+    except ValueError as error:
+        raise RequestError(f"The body can't be read as JSON: {error}.") from None
+
+
+def _fields(encoded: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in parse_qsl(encoded, keep_blank_values=True, max_num_fields=200):
+        known = fields.get(name)
+        if known is None:
+            fields[name] = value
+        elif isinstance(known, list):
+            known.append(value)
+        else:
+            fields[name] = [known, value]
+    return fields

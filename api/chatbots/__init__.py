@@ -1,0 +1,1 @@
+"""Bots and the versions of their flows."""

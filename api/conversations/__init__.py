@@ -1,0 +1,1 @@
+"""What the team reads of conversations and does to them."""

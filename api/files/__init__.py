@@ -1,0 +1,1 @@
+"""Uploads of visitors and agents, and the signed links that serve them."""

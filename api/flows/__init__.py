@@ -1,0 +1,1 @@
+"""Flows: validated, and published as versions that never change."""

@@ -1,0 +1,1 @@
+"""Reusable texts, put into flows when they are published."""

@@ -1,0 +1,1 @@
+"""Secrets by name: written, never read back."""

@@ -1,0 +1,249 @@
+"""A visitor's message on its way to the conversation and back."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from api.dependencies import as_uuid
+from api.fields import message_json
+from api.resources import Resources
+from api.tokens import Visitor
+from api.widget.schemas import ChatRequest
+from core.errors import (
+    AuthenticationError,
+    GoneError,
+    PermissionDeniedError,
+    UnprocessableError,
+)
+from core.events import StatusEvent, messages_event
+from database.repositories import FileRepository
+from flow_schema.effects import ConversationStart, VisitorMessage
+from flow_schema.turns import FilesInput, StartInput, TextInput, TurnReply, VisitorInput, input_hash
+from temporal.gateway import Accepted, AnsweredElsewhereError, ConversationClosedError
+
+_RETRY_AFTER_MS = 1500
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of a request beside its body."""
+
+    address: str
+    user_agent: str
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class ChatAnswer:
+    """What to answer: status and body; `headers` are those of the rate limits."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+async def visitor_of(parts: Resources, bot_name: str, token: str | None, conversation_id: str) -> Visitor:
+    """Return whom a token stands for, in a conversation of a bot. Raises the errors of tokens."""
+    if not token:
+        raise AuthenticationError("Send the conversation's visitor token: `Authorization: Bearer vt_...`.")
+    visitor = parts.tokens.read_for(token, as_uuid(conversation_id, "conversation"))
+    await _same_bot(parts, bot_name, visitor)
+    return visitor
+
+
+async def chat(
+    parts: Resources, bot_name: str, request: ChatRequest, message_id: str, token: str | None, origin: Origin
+) -> ChatAnswer:
+    """Give one input to its conversation, opening it if need be, and return the answer."""
+    headers = parts.limits.hit("address", origin.address)
+    if token:
+        visitor = parts.tokens.read(token)
+        if (
+            request.conversation_id
+            and as_uuid(request.conversation_id, "conversation") != visitor.conversation_id
+        ):
+            raise PermissionDeniedError("The visitor token belongs to another conversation.")
+        await _same_bot(parts, bot_name, visitor)
+        headers |= parts.limits.hit("conversation", visitor.conversation_id.hex)
+        return await _go_on(parts, visitor, request.input, message_id, origin, headers)
+    if not isinstance(request.input, StartInput | TextInput):
+        raise AuthenticationError(
+            "This input needs the visitor token of a conversation; open one with a `start` input."
+        )
+    return await _open(parts, bot_name, request, message_id, origin, headers)
+
+
+async def _go_on(
+    parts: Resources,
+    visitor: Visitor,
+    given: VisitorInput,
+    message_id: str,
+    origin: Origin,
+    headers: dict[str, str],
+) -> ChatAnswer:
+    files = await _files(parts, visitor, given) if isinstance(given, FilesInput) else []
+    message = VisitorMessage(message_id=message_id, input=given, files=files, request_id=origin.request_id)
+    try:
+        reply = await parts.gateway.send(
+            str(visitor.conversation_id), message, parts.settings.reply_wait_seconds
+        )
+    except (ConversationClosedError, AnsweredElsewhereError) as error:
+        reply = await _from_tables(parts, visitor.organization_id, visitor.conversation_id, message, error)
+    renewed = (
+        parts.tokens.issue(visitor.conversation_id, visitor.chatbot_id, visitor.organization_id)
+        if visitor.is_half_spent(time.time())
+        else None
+    )
+    return _answer(parts, visitor.conversation_id, reply, renewed, headers)
+
+
+async def _open(
+    parts: Resources,
+    bot_name: str,
+    request: ChatRequest,
+    message_id: str,
+    origin: Origin,
+    headers: dict[str, str],
+) -> ChatAnswer:
+    bot = await parts.bots.find(bot_name)
+    conversation_id = parts.tokens.opening_id(bot.id, message_id)
+    if request.conversation_id and as_uuid(request.conversation_id, "conversation") != conversation_id:
+        raise AuthenticationError("This conversation needs its visitor token.")
+    flow = bot.deployed()
+    row = await parts.transcripts.row(bot.organization_id, conversation_id)
+    lifetime = timedelta(seconds=parts.settings.opening_token_seconds)
+    if row is not None and datetime.now(UTC) - row.started_at > lifetime:
+        raise GoneError("That opening is too long ago to be repeated; open a new conversation.")
+    given = request.input
+    opening = given if isinstance(given, StartInput) else StartInput(type="start", text=_text_of(given))
+    metadata: dict[str, Any] = {"user_agent": origin.user_agent} if origin.user_agent else {}
+    start = ConversationStart(
+        conversation_id=str(conversation_id),
+        organization_id=str(bot.organization_id),
+        chatbot_id=str(bot.id),
+        flow_version_id=str(flow.version_id),
+        content_hash=flow.content_hash,
+        session_id=conversation_id.hex,
+        user_metadata=metadata,
+    )
+    message = VisitorMessage(message_id=message_id, input=opening, request_id=origin.request_id)
+    try:
+        reply = await parts.gateway.open(start, message, parts.settings.reply_wait_seconds, title=bot.name)
+    except (ConversationClosedError, AnsweredElsewhereError) as error:
+        reply = await _from_tables(parts, bot.organization_id, conversation_id, message, error)
+    token = parts.tokens.issue(conversation_id, bot.id, bot.organization_id)
+    return _answer(parts, conversation_id, reply, token, headers)
+
+
+def _text_of(given: VisitorInput) -> str | None:
+    return given.text if isinstance(given, TextInput) else None
+
+
+async def _from_tables(
+    parts: Resources,
+    organization_id: UUID,
+    conversation_id: UUID,
+    message: VisitorMessage,
+    error: Exception,
+) -> TurnReply:
+    """Return what was answered while the conversation still ran. Raises ConversationClosedError."""
+    stored = await parts.transcripts.stored_reply(
+        organization_id, conversation_id, message.message_id, input_hash(message.input)
+    )
+    if stored is None:
+        raise ConversationClosedError("The conversation has ended; open a new one.") from error
+    return stored
+
+
+async def _same_bot(parts: Resources, bot_name: str, visitor: Visitor) -> None:
+    if await parts.bots.id_of(bot_name) != visitor.chatbot_id:
+        raise PermissionDeniedError("The visitor token belongs to a conversation with another bot.")
+
+
+async def _files(parts: Resources, visitor: Visitor, given: FilesInput) -> list[dict[str, Any]]:
+    """Return what is known of the uploads of this conversation. Raises UnprocessableError."""
+    wanted: list[UUID] = []
+    for file_id in given.files:
+        try:
+            wanted.append(UUID(file_id))
+        except ValueError:
+            raise UnprocessableError(f"There is no file {file_id!r} in this conversation.") from None
+    async with parts.database.session() as session:
+        found = await FileRepository(session, visitor.organization_id).list_by_ids(
+            wanted, conversation_id=visitor.conversation_id
+        )
+    known = {file.id: file for file in found}
+    missing = [str(one) for one in wanted if one not in known]
+    if missing:
+        raise UnprocessableError(f"There is no file {missing[0]!r} in this conversation.")
+    return [
+        {
+            "id": str(known[one].id),
+            "name": known[one].name,
+            "media_type": known[one].media_type,
+            "size": known[one].size,
+        }
+        for one in wanted
+    ]
+
+
+def _answer(
+    parts: Resources,
+    conversation_id: UUID,
+    reply: TurnReply | Accepted,
+    token: str | None,
+    headers: dict[str, str],
+) -> ChatAnswer:
+    if isinstance(reply, Accepted):
+        parts.background.run(_announce_late(parts, conversation_id, reply), "announce a late reply")
+        return ChatAnswer(
+            202,
+            {
+                "conversation_id": str(conversation_id),
+                "message_id": reply.message_id,
+                "status": "processing",
+                "retry_after_ms": _RETRY_AFTER_MS,
+                "token": token,
+            },
+            headers | {"Retry-After": "2"},
+        )
+    announce(parts, conversation_id, reply)
+    body = reply.model_dump(mode="json", exclude={"messages", "input_hash"})
+    body["messages"] = [message_json(message, parts.tokens) for message in reply.messages]
+    body["token"] = token
+    return ChatAnswer(200, body, headers)
+
+
+def announce(parts: Resources, conversation_id: UUID, reply: TurnReply) -> None:
+    """Tell others who watch the conversation, at once; the tables follow within seconds."""
+    if reply.messages:
+        plain = [message.model_dump(mode="json") for message in reply.messages]
+        parts.events.publish(conversation_id, messages_event(plain))
+    waiting = reply.waiting.model_dump(mode="json") if reply.waiting is not None else None
+    parts.events.publish(conversation_id, StatusEvent(reply.status.value, reply.last_seq, waiting))
+
+
+async def _announce_late(parts: Resources, conversation_id: UUID, accepted: Accepted) -> None:
+    announce(parts, conversation_id, await accepted.late)
+
+
+def given_id(in_body: str | None, in_header: str | None, name: str) -> str:
+    """Return the id that makes a request repeatable. Raises UnprocessableError without a usable one."""
+    found = in_body or in_header
+    if not found:
+        raise UnprocessableError(
+            f"Give it an id of its own: `{name}` in the body, or the Idempotency-Key header.",
+            errors=[{"detail": "Field required", "pointer": f"/{name}", "code": "missing"}],
+        )
+    if not _MESSAGE_ID.fullmatch(found):
+        raise UnprocessableError(
+            "Such an id has 8 to 64 characters of `A-Z a-z 0-9 _ . : -`.",
+            errors=[{"detail": "Malformed id", "pointer": f"/{name}", "code": "string_pattern_mismatch"}],
+        )
+    return found
