@@ -124,6 +124,8 @@ _LONGEST_PAUSE = 1.0
 _LATE_SECONDS = 300.0
 """How long a reply is still waited for after its request was answered 202."""
 _TEAM_SECONDS = 25.0
+_TASK_TIMEOUT = timedelta(seconds=3)
+"""After this long without an answer a worker is taken to be dead and another gets the task."""
 _QUERY_TIMEOUT = timedelta(seconds=5)
 _START_HOLD_SECONDS = 0.4
 """A start holds its place in the queue of starts no longer than this, however long the greeting takes."""
@@ -243,9 +245,7 @@ class ConversationGateway:
 
         return await _within(_TEAM_SECONDS, call)
 
-    async def callback(
-        self, conversation_id: str, message: CallbackMessage, timeout: float
-    ) -> CallbackReply:
+    async def callback(self, conversation_id: str, message: CallbackMessage, timeout: float) -> CallbackReply:
         """Hand a callback to its conversation.
 
         Returns once it is durable. Raises ConversationClosedError, CallbackUsedError, and UnavailableError
@@ -355,6 +355,7 @@ class ConversationGateway:
             args=[start, None],
             id=conversation_workflow_id(start.conversation_id),
             task_queue=CONVERSATION_QUEUE,
+            task_timeout=_TASK_TIMEOUT,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=TypedSearchAttributes(
@@ -404,9 +405,7 @@ class _Trouble:
     present: bool = False
 
 
-async def _persist(
-    call: Callable[[], Awaitable[_T]], seconds: float, trouble: _Trouble | None = None
-) -> _T:
+async def _persist(call: Callable[[], Awaitable[_T]], seconds: float, trouble: _Trouble | None = None) -> _T:
     """Call until it succeeds or fails for good, at most for `seconds`; pauses grow up to a second."""
     trouble = trouble or _Trouble()
     loop = asyncio.get_running_loop()

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from flow_schema.effects import (
         ACTIVITIES,
         CALL_MODEL,
+        EFFECTS_QUEUE,
         FLUSH_TRANSCRIPT,
         HTTP_REQUEST,
         LOAD_FLOW,
@@ -54,6 +55,11 @@ A_FEW_TIMES = TemporalRetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20), maximum_attempts=5
 )
 
+LOST_ATTEMPTS = 5
+"""Attempts beyond the flow's own, for those that die with their worker. The activity counts the flow's."""
+HEARTBEAT = timedelta(seconds=5)
+"""A worker that is silent for this long is taken to be dead. Effects report each second."""
+
 
 class TemporalEffects:
     """Implements `Effects` inside a workflow. `flush_now` comes from the conversation's shell."""
@@ -80,7 +86,7 @@ class TemporalEffects:
             retry=TemporalRetryPolicy(
                 initial_interval=max(retry.first_wait, timedelta(milliseconds=50)),
                 maximum_interval=max(retry.longest_wait, retry.first_wait, timedelta(milliseconds=50)),
-                maximum_attempts=retry.attempts,
+                maximum_attempts=retry.attempts + LOST_ATTEMPTS,
             ),
         )
 
@@ -91,7 +97,6 @@ class TemporalEffects:
             ModelAnswer,
             f"{summary}: {call.model or 'model'}",
             attempt=timedelta(minutes=5),
-            heartbeat=timedelta(seconds=10),
             retry=A_FEW_TIMES,
         )
 
@@ -160,7 +165,7 @@ async def flush_transcript(flush: Flush, summary: str) -> Flushed:
         FLUSH_TRANSCRIPT,
         flush,
         result_type=Flushed,
-        start_to_close_timeout=timedelta(seconds=10),
+        start_to_close_timeout=timedelta(seconds=5),
         retry_policy=UNTIL_IT_WORKS,
         cancellation_type=workflow.ActivityCancellationType.ABANDON,
         summary=summary,
@@ -176,7 +181,6 @@ async def _activity(
     *,
     attempt: timedelta,
     retry: TemporalRetryPolicy,
-    heartbeat: timedelta | None = None,
 ) -> Result:
     """Runs an activity of the contract. Raises `EffectFailed` when it fails for good."""
     queue = ACTIVITIES[name][2]
@@ -187,7 +191,7 @@ async def _activity(
             result_type=result_type,
             task_queue=queue,
             start_to_close_timeout=attempt,
-            heartbeat_timeout=heartbeat,
+            heartbeat_timeout=HEARTBEAT if queue == EFFECTS_QUEUE else None,
             retry_policy=retry,
             summary=summary[:200],
         )
