@@ -220,6 +220,15 @@ class Settings(BaseSettings):
         "per new conversation. On in tests.",
     )
 
+    continue_as_new_after_turns: int | None = Field(
+        None,
+        title="New run after, turns",
+        description="For developers: moves each new conversation to a new run of its workflow after so many "
+        "turns, as long conversations do by themselves. Visitors can't notice.",
+        ge=1,
+        le=1000,
+    )
+
     # Models
     default_model: str = Field(
         "",

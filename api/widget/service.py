@@ -131,6 +131,7 @@ async def _open(
         content_hash=flow.content_hash,
         session_id=conversation_id.hex,
         user_metadata=metadata,
+        continue_after_turns=parts.settings.continue_as_new_after_turns,
     )
     message = VisitorMessage(message_id=message_id, input=opening, request_id=origin.request_id)
     try:
