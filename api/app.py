@@ -44,7 +44,7 @@ from core.files import FileStore
 from core.settings import Settings, get_settings
 from database.database import Database
 from database.streams import StreamText
-from temporal.gateway import ConversationGateway, connect
+from temporal.gateway import open_gateway
 
 _FLOW_BODY_BYTES = 8 * 1024 * 1024
 _CALLBACK_BODY_BYTES = 256 * 1024
@@ -145,7 +145,7 @@ async def open_resources(settings: Settings) -> Resources:
     database = Database(settings.database_url, settings.database_pool_size, settings.database_pool_overflow)
     events = EventBus(settings.database_url)
     await events.start()
-    gateway = ConversationGateway(await connect(settings, lazy=True), settings)
+    gateway = await open_gateway(settings)
     organization = FirstOrganization(database)
     return Resources(
         settings=settings,

@@ -68,6 +68,7 @@ from flow_schema.turns import (
     input_hash,
 )
 from temporal.client import connect, is_serving
+from temporal.converter import data_converter
 from temporal.refusals import (
     AnsweredElsewhereError,
     BadVariableError,
@@ -103,7 +104,7 @@ __all__ = [
     "UnknownNodeError",
     "UnknownOptionError",
     "WrongKindError",
-    "connect",
+    "open_gateway",
 ]
 
 _T = TypeVar("_T")
@@ -396,6 +397,12 @@ async def _within(seconds: float, call: Callable[[], Awaitable[_T]]) -> _T:
         attempt.cancel()
         raise UnavailableError("The conversation did not answer in time; send the same again.", retry_after=2)
     return attempt.result()
+
+
+async def open_gateway(settings: Settings) -> ConversationGateway:
+    """Return a gateway to the configured server; it connects when it is first used."""
+    client = await connect(settings, data_converter=data_converter(), lazy=True)
+    return ConversationGateway(client, settings)
 
 
 @dataclass

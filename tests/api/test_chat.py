@@ -1,0 +1,246 @@
+"""Chats over HTTP, from publishing to the end, with everything real behind."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+
+import httpx2
+
+from tests.api.dialogue import GREETING, Chat, flow, node, publish, texts
+
+
+async def test_a_dialogue_from_start_to_end(team: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
+    bot = await publish(team, GREETING)
+    chat = Chat(visitor, bot["slug"])
+    opened = await chat.open()
+    assert texts(opened["messages"]) == ["¡Hola!", "¿Cómo te llamas?"]
+    assert opened["waiting"]["prompt"] == opened["messages"][1]["seq"]
+    asked = await chat.say("Ana")
+    question = asked["messages"][0]["content"]
+    assert (question["type"], question["text"]) == ("choices", "Elige, Ana")
+    assert [option["label"] for option in question["options"]] == ["Uno", "Dos"]
+    chosen = await chat.post({"type": "choice", "options": ["b"], "prompt": asked["messages"][0]["seq"]})
+    assert texts(chosen.json()["messages"]) == ["Elegiste dos, Ana"]
+    assert chosen.json()["status"] == "ended"
+    page = await chat.transcript()
+    assert [message["seq"] for message in page["messages"]] == list(range(1, page["last_seq"] + 1))
+    assert [message["role"] for message in page["messages"]] == [
+        "assistant", "assistant", "user", "assistant", "user", "assistant",
+    ]  # fmt: skip
+
+
+async def test_a_first_text_opens_a_conversation(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    bot = await publish(team, GREETING)
+    answer = await visitor.post(
+        f"/api/v1/widget/{bot['id']}/chat",
+        json={"message_id": str(uuid4()), "input": {"type": "text", "text": "buenas"}},
+    )
+    assert answer.status_code == 200, answer.text
+    assert UUID(answer.json()["conversation_id"]).version == 8
+    assert answer.json()["token"].startswith("vt_")
+
+
+async def test_repeating_a_message_gives_the_same_reply_and_changes_nothing(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    chat = Chat(visitor, (await publish(team, GREETING))["slug"])
+    opening = str(uuid4())
+    body = {"message_id": opening, "input": {"type": "start"}}
+    first, second = await asyncio.gather(
+        visitor.post(f"{chat.path}/chat", json=body), visitor.post(f"{chat.path}/chat", json=body)
+    )
+    assert first.json()["conversation_id"] == second.json()["conversation_id"]
+    assert first.json()["messages"] == second.json()["messages"]
+    chat.conversation, chat.token = first.json()["conversation_id"], first.json()["token"]
+    identifier = str(uuid4())
+    replies = [await chat.say("Ana", identifier) for _ in range(3)]
+    assert replies[0] == replies[1] == replies[2]
+    other = await chat.post({"type": "text", "text": "Eva"}, identifier)
+    assert (other.status_code, other.json()["type"].rsplit("/", 1)[-1]) == (409, "message-id-reused")
+    assert (await chat.transcript())["last_seq"] == replies[0]["last_seq"]
+
+
+async def test_a_repeated_message_is_answered_from_the_tables_after_the_end(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    chat = Chat(visitor, (await publish(team, GREETING))["slug"])
+    opening = str(uuid4())
+    body = {"message_id": opening, "input": {"type": "start"}}
+    opened = (await visitor.post(f"{chat.path}/chat", json=body)).json()
+    chat.conversation, chat.token = opened["conversation_id"], opened["token"]
+    named = str(uuid4())
+    asked = await chat.say("Ana", named)
+    assert (await chat.post({"type": "choice", "options": ["a"]})).json()["status"] == "ended"
+    for _ in range(100):
+        late = await chat.post({"type": "text", "text": "¿hay alguien?"})
+        if late.status_code == 410:
+            break
+        await asyncio.sleep(0.05)
+    assert late.json()["type"].endswith("/conversation-closed")
+    again = await chat.say("Ana", named)
+    assert again["messages"] == asked["messages"]
+    assert (again["status"], again["last_seq"]) == (asked["status"], asked["last_seq"])
+    reopened = (await visitor.post(f"{chat.path}/chat", json=body)).json()
+    assert reopened["messages"] == opened["messages"]
+    reused = await chat.post({"type": "text", "text": "Eva"}, named)
+    assert reused.status_code == 409
+
+
+async def test_the_id_may_come_in_a_header(team: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
+    bot = await publish(team, GREETING)
+    answer = await visitor.post(
+        f"/api/v1/widget/{bot['slug']}/chat",
+        json={"input": {"type": "start"}},
+        headers={"Idempotency-Key": "from-a-header-1"},
+    )
+    assert answer.status_code == 200
+    assert answer.json()["message_id"] == "from-a-header-1"
+
+
+async def test_a_conversation_keeps_its_version_when_another_is_published(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    bot = await publish(team, GREETING)
+    chat = Chat(visitor, bot["slug"])
+    await chat.open()
+    other = flow(
+        [node("start", "start"), node("hi", "message", text="Otra cosa")], [("start", "next", "hi")]
+    )
+    published = await team.post(f"/api/v1/chatbots/{bot['id']}/versions", json={"flow": other})
+    assert published.json()["number"] == 2
+    assert texts((await chat.say("Ana"))["messages"]) == ["Elige, Ana"]
+    fresh = await Chat(visitor, bot["slug"]).open()
+    assert texts(fresh["messages"]) == ["Otra cosa"]
+
+
+async def test_an_agent_takes_over_and_hands_back(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    chat = Chat(visitor, (await publish(team, GREETING))["slug"])
+    await chat.open()
+    root = f"/api/v1/conversations/{chat.conversation}"
+    ana = {"id": "ana", "name": "Ana"}
+    said = {"action_id": str(uuid4()), "agent": ana, "text": "Soy Ana"}
+    unclaimed = await team.post(f"{root}/messages", json={**said, "claim": False, "action_id": str(uuid4())})
+    assert (unclaimed.status_code, unclaimed.json()["type"].rsplit("/", 1)[-1]) == (409, "not-with-agent")
+    first = await team.post(f"{root}/messages", json=said)
+    assert first.status_code == 200, first.text
+    assert (first.json()["status"], first.json()["agent"]["name"]) == ("escalated", "Ana")
+    assert (await team.post(f"{root}/messages", json=said)).json() == first.json()
+    other = {**said, "action_id": str(uuid4()), "agent": {"id": "eva", "name": "Eva"}}
+    assert (await team.post(f"{root}/messages", json=other)).status_code == 409
+    recorded = await chat.say("hola Ana")
+    assert recorded["messages"] == []
+    action = {"kind": "hand_back", "agent": ana, "variables": {"name": "Luis"}}
+    back = await team.post(f"{root}/actions", json={"action_id": str(uuid4()), "action": action})
+    assert back.status_code == 200, back.text
+    page = await chat.transcript()
+    assert "Soy Ana" in texts(page["messages"])
+    jump = {"kind": "jump", "node_id": "pick"}
+    moved = await team.post(f"{root}/actions", json={"action_id": str(uuid4()), "action": jump})
+    assert texts(moved.json()["messages"]) == ["Elige, Luis"]
+    nowhere = {"action_id": str(uuid4()), "action": {"kind": "jump", "node_id": "nowhere"}}
+    assert (await team.post(f"{root}/actions", json=nowhere)).json()["type"].endswith("/unknown-node")
+
+
+async def test_the_team_reads_snapshot_transcript_and_path(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    bot = await publish(team, GREETING)
+    chat = Chat(visitor, bot["slug"])
+    await chat.open()
+    await chat.say("Ana")
+    root = f"/api/v1/conversations/{chat.conversation}"
+    running = (await team.get(root)).json()
+    assert (running["node_id"], running["variables"]["name"]) == ("pick", "Ana")
+    assert running["waiting"]["kind"] == "visitor"
+    path = (await team.get(f"{root}/path")).json()
+    assert [visit["node_id"] for visit in path["visits"]] == ["start", "hi", "ask", "pick"]
+    assert path["visits"][2]["changes"] == {"name": "Ana"}
+    assert path["visits"][2]["node_kind"] == "input"
+    page = (await team.get(f"{root}/messages", params={"limit": 2})).json()
+    assert (len(page["messages"]), page["has_more"]) == (2, True)
+    await chat.post({"type": "choice", "options": ["a"]})
+    for _ in range(100):
+        ended = (await team.get(root)).json()
+        if ended["status"] == "ended":
+            break
+        await asyncio.sleep(0.05)
+    assert ended["variables"]["name"] == "Ana"
+    listed = (await team.get(f"/api/v1/chatbots/{bot['id']}/conversations")).json()
+    assert [row["conversation_id"] for row in listed["conversations"]] == [chat.conversation]
+
+
+async def test_files_belong_to_their_conversation(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    asks = flow(
+        [
+            node("start", "start"),
+            node("ask", "input", text="Tu foto", field={"kind": "file"}, save_to="photo"),
+            node("thanks", "message", text="Gracias"),
+        ],
+        [("start", "next", "ask"), ("ask", "next", "thanks")],
+        variables=[{"name": "photo", "type": "list"}],
+    )
+    bot = await publish(team, asks)
+    chat, stranger = Chat(visitor, bot["slug"]), Chat(visitor, bot["slug"])
+    await chat.open()
+    await stranger.open()
+    picture = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+    upload = await visitor.post(
+        f"{chat.path}/files", files={"file": ("../f\u202eoto.png", picture)}, headers=chat.bearer
+    )
+    assert upload.status_code == 201, upload.text
+    info = upload.json()
+    assert (info["name"], info["media_type"], info["size"]) == ("foto.png", "image/png", len(picture))
+    foreign = await stranger.post({"type": "files", "files": [info["id"]]})
+    assert foreign.status_code == 422
+    taken = await chat.post({"type": "files", "files": [info["id"]]})
+    assert texts(taken.json()["messages"]) == ["Gracias"], taken.text
+    shown = next(
+        message for message in (await chat.transcript())["messages"] if message["content"]["type"] == "files"
+    )
+    link = shown["content"]["files"][0]["url"]
+    served = await visitor.get(link)
+    assert (served.content, served.headers["content-type"]) == (picture, "image/png")
+    assert served.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in served.headers["content-security-policy"]
+    assert (await visitor.get(link.replace("sig=", "sig=x"))).status_code == 401
+    page = await visitor.post(
+        f"{chat.path}/files", files={"file": ("a.png", b"<html><script>1</script>")}, headers=chat.bearer
+    )
+    evil = await visitor.get(page.json()["url"])
+    assert evil.headers["content-disposition"].startswith("attachment")
+    large = await visitor.post(
+        f"{chat.path}/files", files={"file": ("big.bin", b"x" * 250_000)}, headers=chat.bearer
+    )
+    assert large.status_code == 413
+    assert (await visitor.post(f"{chat.path}/files", files={"file": ("a", b"a")})).status_code == 401
+
+
+async def test_a_callback_wakes_its_conversation_once(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    waits = flow(
+        [
+            node("start", "start"),
+            node("link", "message", text="Paga aquí"),
+            node(
+                "wait",
+                "webhook",
+                mode="wait",
+                save_to="payment",
+                text="Tu enlace: {{ callback_url }}",
+                timeout="P1D",
+            ),
+            node("paid", "message", text="Recibido: {{ payment.status }}"),
+        ],
+        [("start", "next", "link"), ("link", "next", "wait"), ("wait", "received", "paid")],
+        variables=[{"name": "payment", "type": "object"}],
+    )
+    judged = (await team.post("/api/v1/flows/validate", json={"flow": waits})).json()
+    assert judged["valid"], judged["findings"]
