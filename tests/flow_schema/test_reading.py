@@ -1,0 +1,213 @@
+"""Documents of every kind become a flow or findings, never an exception."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flow_schema.flow import canonical_json
+from flow_schema.reading import MAX_DEPTH, MAX_FLOW_BYTES
+from flow_schema.validation import CODES, ValidationContext, read_flow, validate
+from tests.flow_schema.good_flow import edge, good_flow, node
+
+KEYS = st.sampled_from(
+    "id type data kind text action task nodes edges source target name field options variables settings "
+    "schema_version template es test rules".split()
+) | st.text(max_size=8)
+WORDS = st.sampled_from(
+    "start message question input condition ai api_call webhook action wait {{x}} {{ PT1S es rules group "
+    "set_variables next option:a a javascript:".split()
+)
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(st.characters(), max_size=20)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, max_size=6))
+def test_any_object_is_judged(document: dict[str, Any]) -> None:
+    flow, findings = read_flow(document)
+    assert (flow is None) == bool(findings)
+    assert all(item.code in CODES and item.severity == CODES[item.code][0] for item in findings)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200) | VALUES.map(json.dumps) | st.text(max_size=100))
+def test_any_bytes_and_texts_are_judged(data: bytes | str) -> None:
+    flow, findings = read_flow(data)
+    assert (flow is None) == bool(findings)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [path] if path else []
+    items: Any = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, item in items:
+        found += _places(item, (*path, key))
+    return found
+
+
+PLACES = _places(good_flow())
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), VALUES | st.just("delete")), min_size=1, max_size=4))
+def test_a_damaged_flow_is_judged(damages: list[tuple[tuple[Any, ...], Any]]) -> None:
+    document: Any = good_flow()
+    for (*way, last), value in damages:
+        target = document
+        try:
+            for key in way:
+                target = target[key]
+            if value == "delete":
+                del target[last]
+            else:
+                target[last] = value
+        except (KeyError, IndexError, TypeError):
+            continue
+    flow, findings = read_flow(document)
+    assert (flow is None) == bool(findings)
+    if flow is not None:
+        for item in validate(flow, ValidationContext(flows={}, secrets=set(), templates=set())):
+            assert item.code in CODES
+        assert read_flow(canonical_json(flow))[0] == flow
+
+
+def codes(data: Any) -> list[str]:
+    flow, findings = read_flow(data)
+    assert flow is None
+    return [item.code for item in findings]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\xff\xfe{}", "invalid-json"),
+        (b"", "invalid-json"),
+        ("{", "invalid-json"),
+        ('{"name": NaN}', "invalid-json"),
+        ('{"name": -Infinity}', "invalid-json"),
+        ('{"name": 1' + "0" * 5_000 + "}", "invalid-json"),
+        ("[" * 1_000 + "]" * 1_000, "too-deep"),
+        ("[" * 200_000, "too-deep"),
+        ('{"a":' * 1_000 + "1" + "}" * 1_000, "too-deep"),
+        ('{"name": "a", "name": "b"}', "duplicate-key"),
+        ('{"name": "\\u0000"}', "invalid-text"),
+        ('{"name": "\\ud800"}', "invalid-text"),
+        ('{"\\ud800": 1}', "invalid-text"),
+        ("[]", "invalid-value"),
+        ("null", "invalid-value"),
+        (b" " * (MAX_FLOW_BYTES + 1), "too-large"),
+        ({1: 2}, "invalid-value"),
+    ],
+)
+def test_what_is_no_flow_at_all(data: Any, code: str) -> None:
+    assert codes(data) == [code]
+
+
+def test_documents_that_hold_themselves_end() -> None:
+    document: dict[str, Any] = {}
+    document["a"] = document["b"] = document
+    assert codes(document) == ["too-deep"]
+
+
+def test_the_depth_is_bounded_where_it_says() -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        value: Any = 1
+        for _ in range(levels - 3):
+            value = [value]
+        return {**good_flow(), "variables": [{"name": "deep", "type": "list", "default": value}]}
+
+    assert "too-deep" not in [item.code for item in read_flow(nested(MAX_DEPTH))[1]]
+    assert codes(nested(MAX_DEPTH + 1)) == ["too-deep"]
+
+
+def test_a_repeated_key_is_shown_where_it_is() -> None:
+    text = json.dumps(good_flow()).replace('"id": "hello"', '"id": "hello", "id": "hello"')
+    (item,) = read_flow(text)[1]
+    assert (item.code, item.path) == ("duplicate-key", "/nodes/1/id")
+
+
+def test_all_findings_come_at_once_with_node_and_path() -> None:
+    document = good_flow()
+    node(document, "hello")["data"]["text"] = 5
+    node(document, "ask")["data"]["optionz"] = []
+    node(document, "mail")["data"].pop("save_to")
+    node(document, "mail")["data"]["retries"] = 99
+    node(document, "check")["data"]["branches"][0]["test"]["rules"][1]["rules"][0]["operator"] = "like"
+    node(document, "rate")["type"] = "acton"
+    node(document, "human")["data"]["action"]["kind"] = "escalade"
+    edge(document, "e1")["target"] = "no way"
+    document["surprise"] = 1
+    found = {(item.code, item.node_id or item.edge_id, item.path) for item in read_flow(document)[1]}
+    assert found == {
+        ("invalid-value", "hello", "/nodes/1/data/text"),
+        ("unknown-field", "ask", "/nodes/2/data/optionz"),
+        ("missing-field", "mail", "/nodes/3/data/save_to"),
+        ("invalid-value", "mail", "/nodes/3/data/retries"),
+        ("invalid-value", "check", "/nodes/5/data/branches/0/test/rules/1/rules/0/operator"),
+        ("unknown-kind", "human", "/nodes/11/data/action"),
+        ("unknown-kind", "rate", "/nodes/12"),
+        ("invalid-value", "e1", "/edges/0/target"),
+        ("unknown-field", None, "/surprise"),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", [5, None, [], {}, {"es": 5}, {"spanish": "Hola"}, {"template": 5}, {"template": "a", "es": "b"}]
+)
+def test_a_text_of_the_wrong_form_is_one_finding(text: Any) -> None:
+    document = good_flow()
+    node(document, "ask")["data"]["text"] = text
+    (item,) = read_flow(document)[1]
+    assert item.node_id == "ask"
+    assert item.path.startswith("/nodes/2/data/text")
+    assert not re.search(r"constrained|function|Tag", item.message)
+
+
+def test_versions() -> None:
+    assert codes({**good_flow(), "schema_version": 2}) == ["unsupported-version"]
+    assert codes({**good_flow(), "schema_version": "1"}) == ["unsupported-version"]
+    old = {**good_flow(), "schema_version": 0}
+    for item in old["edges"]:
+        item["source_handle"] = item.pop("sourceHandle", "next")
+    node(old, "hello")["parent"] = node(old, "hello").pop("parentId")
+    flow, findings = read_flow(old)
+    assert findings == []
+    assert flow is not None
+    expected, _ = read_flow(good_flow())
+    assert expected is not None
+    assert canonical_json(flow) == canonical_json(expected)
+
+
+@pytest.mark.parametrize("field", ["nodes", "edges"])
+def test_an_old_flow_with_the_wrong_shape_is_refused(field: str) -> None:
+    for value in (5, None, [5], [None], {"a": 1}):
+        assert codes({**good_flow(), "schema_version": 0, field: value})
+
+
+def test_bytes_text_and_objects_give_the_same_flow() -> None:
+    text = json.dumps(good_flow())
+    flows = [
+        read_flow(data)[0] for data in (text, text.encode(), b"\xef\xbb\xbf" + text.encode(), good_flow())
+    ]
+    assert flows[0] is not None
+    assert all(flow == flows[0] for flow in flows)
+
+
+def test_reading_leaves_the_document_as_it_was() -> None:
+    document = {**good_flow(), "schema_version": 0}
+    before = json.dumps(document)
+    read_flow(document)
+    assert json.dumps(document) == before
