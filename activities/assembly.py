@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ async def open_activities(settings: Settings) -> AsyncIterator[Activities]:
         scripts = ScriptEngine()
         stack.push_async_callback(scripts.close)
         warming = asyncio.create_task(_warm(scripts), name="warm-scripts")
-        stack.callback(warming.cancel)
+        stack.push_async_callback(_cancel, warming)
         yield assemble(
             settings,
             database=database,
@@ -116,3 +116,9 @@ async def _warm(scripts: ScriptEngine) -> None:
         await scripts.warm()
     except (UnavailableError, OSError, TimeoutError) as error:
         _log.warning("Scripts can't be run", reason=str(error))
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
