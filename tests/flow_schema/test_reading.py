@@ -15,14 +15,16 @@ from flow_schema.reading import MAX_DEPTH, MAX_FLOW_BYTES
 from flow_schema.validation import CODES, ValidationContext, read_flow, validate
 from tests.flow_schema.good_flow import edge, good_flow, node
 
-KEYS = st.sampled_from(
-    "id type data kind text action task nodes edges source target name field options variables settings "
-    "schema_version template es test rules".split()
-) | st.text(max_size=8)
-WORDS = st.sampled_from(
-    "start message question input condition ai api_call webhook action wait {{x}} {{ PT1S es rules group "
-    "set_variables next option:a a javascript:".split()
-)
+KEYS = st.sampled_from([
+    "id", "type", "data", "kind", "text", "action", "task", "nodes", "edges", "source", "target",
+    "name", "field", "options", "variables", "settings", "schema_version", "template", "es", "test",
+    "rules",
+]) | st.text(max_size=8)  # fmt: skip
+WORDS = st.sampled_from([
+    "start", "message", "question", "input", "condition", "ai", "api_call", "webhook", "action", "wait",
+    "{{x}}", "{{", "PT1S", "es", "rules", "group", "set_variables", "next", "option:a", "a",
+    "javascript:",
+])  # fmt: skip
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(st.characters(), max_size=20)
 )
