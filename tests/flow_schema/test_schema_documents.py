@@ -19,6 +19,7 @@ from flow_schema.json_schema import PLATFORM_NAMES, flow_schema_document, turns_
 from flow_schema.nodes import NODE_KINDS
 from flow_schema.turns import ConversationStatus, Message, MessageRole, TextContent, TurnReply
 from flow_schema.typescript import Declarations, UnsupportedSchemaError
+from flow_schema.validation import read_flow, validate
 from tests.flow_schema.good_flow import good_flow, node, survey
 
 FLOW = flow_schema_document()
@@ -266,3 +267,17 @@ def test_the_compiler_accepts_the_types(tmp_path: Path) -> None:
         [tsc, *options, "--moduleResolution", "bundler", *files], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_examples_of_the_page_are_valid() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "flow-language.md").read_text(encoding="utf-8")
+    examples = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL)]
+    assert len(examples) == 5
+    for example in examples:
+        if "nodes" in example:
+            flow, findings = read_flow(example)
+            assert findings == []
+            assert flow is not None
+            assert validate(flow) == []
+        else:
+            NODE_KINDS[example["type"]].model_validate(example)

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from flow_schema.checks.names import check_names
+from flow_schema.checks.subject import Subject
+from flow_schema.fields import Role
 from flow_schema.flow import Flow
+from flow_schema.references import FieldUse
 from flow_schema.validation import (
     CODES,
     FlowInterface,
@@ -722,3 +726,13 @@ def _work(count: int) -> int:
     finally:
         sys.setprofile(None)
     return calls
+
+
+@pytest.mark.parametrize(("name", "codes"), [("manuals", []), ("manual", ["unknown-collection"])])
+def test_collections_are_checked_by_their_mark(name: str, codes: list[str]) -> None:
+    subject = Subject(load(survey()), context())
+    marked = FieldUse(Role.COLLECTION, name, "/nodes/1/data/collections/0", False, (subject.flow.nodes[1],))
+    subject.uses = [*subject.uses, ("ask", marked)]
+    found = list(check_names(subject))
+    assert [item.code for item in found] == codes
+    assert all("did you mean `manuals`?" in item.message for item in found)
