@@ -28,7 +28,6 @@ with workflow.unsafe.imports_passed_through():
         CallbackMessage,
         CallbackReply,
         ConversationStart,
-        Flush,
         LoadFlow,
         TeamMessage,
         VisitorMessage,
@@ -45,16 +44,17 @@ with workflow.unsafe.imports_passed_through():
         TurnReply,
     )
     from workflows.details import details
-    from workflows.effects import TemporalEffects, flush_transcript, load_flow
+    from workflows.effects import TemporalEffects, load_flow
     from workflows.interpreter.graph import graphs
-    from workflows.interpreter.session import Session, new_state
+    from workflows.interpreter.session import Session, id_reused, new_state
     from workflows.interpreter.state import ConversationState
     from workflows.interpreter.team import Refused
+    from workflows.outbox import FLUSH_AFTER, Outbox
 
-FLUSH_AFTER = timedelta(seconds=2)
-FLUSH_MESSAGES = 8
 UPDATES_PER_RUN = 1_500
-"""Temporal allows 2,000 updates a run; suggested continue-as-new comes at 1,800."""
+"""From here on the conversation moves to a new run as soon as nothing is in progress."""
+MOST_UPDATES_PER_RUN = 1_900
+"""From here on nothing more is taken before it has moved: Temporal allows 2,000 updates a run."""
 STATUS = SearchAttributeKey.for_keyword("VersaStatus")
 
 Incoming = VisitorMessage | TeamMessage | CallbackMessage
@@ -83,14 +83,12 @@ class ConversationWorkflow:
         state = (
             new_state(start, workflow.now()) if carried is None else ConversationState.model_validate(carried)
         )
-        self.session = Session(state, TemporalEffects(self._flush_everything))
-        self.loaded = False
+        self.session = Session(state, TemporalEffects(self._written))
+        self.outbox = Outbox(self.session)
         self.mailbox: deque[Mail] = deque()
         self.unanswered: dict[str, Mail] = {}
         """Visitor messages taken and not yet answered, by message id."""
         self.work: asyncio.Task[None] | None = None
-        self.flushing: Flush | None = None
-        self.flush_due: datetime | None = None
         self.timer: asyncio.Task[None] | None = None
         self.timer_at: datetime | None = None
         self.draining = False
@@ -104,13 +102,14 @@ class ConversationWorkflow:
         self._arm(workflow.now() + FLUSH_AFTER, "write the transcript")
         try:
             await self._load()
-            await self._loop()
+            self._show()
+            while await self._loop():
+                pass
         except asyncio.CancelledError:
             await self._cancelled()
             raise
-        await self._flush_everything()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        self._disarm()
+        finally:
+            self._disarm()
         if self.session.state.status is not ConversationStatus.ENDED:
             workflow.continue_as_new(args=[start, self.session.state.model_dump(mode="json")])
 
@@ -131,6 +130,8 @@ class ConversationWorkflow:
             mail = Mail(message)
             self.unanswered[message.message_id] = mail
             self.mailbox.append(mail)
+        elif mail.message != message.model_copy(update={"request_id": mail.message.request_id}):
+            raise _application_error(id_reused())
         answer = await self._answered(mail)
         assert isinstance(answer, TurnReply)
         return answer
@@ -200,8 +201,7 @@ class ConversationWorkflow:
     @workflow.query(name=QUERY_TAIL)
     def tail(self) -> list[Message]:
         """Messages that are not yet in the tables."""
-        taken = self.flushing.messages if self.flushing is not None else []
-        return [*taken, *self.session.state.outbox_messages]
+        return self.outbox.messages()
 
     # --- the main loop ----------------------------------------------------------------------------
 
@@ -220,35 +220,43 @@ class ConversationWorkflow:
             name: flow.version_id for name, flow in bundle.flows.items() if name != "main"
         }
         self.session.load(graphs(bundle))
-        self.loaded = True
 
-    async def _loop(self) -> None:
-        """Takes one event after another until the conversation ends or moves to a new run."""
-        state = self.session.state
-        while True:
-            if self.mailbox:
-                await self._deal_with(self._next())
-                continue
-            deadline = self.session.next_deadline()
-            if deadline is not None and deadline <= workflow.now():
-                await self._work(self._advance())
-                continue
-            if state.status is ConversationStatus.ENDED:
-                return
-            if self._should_move():
+    async def _loop(self) -> bool:
+        """Takes one event after another until the conversation ends or moves to a new run.
+
+        Returns with every update answered: whether more has come meanwhile.
+        """
+        while not self.draining:
+            if self.updates >= MOST_UPDATES_PER_RUN:
                 self.draining = True
-                return
-            self._start_flush()
-            self._arm_next(deadline)
-            await workflow.wait_condition(self._has_work)
+            elif self.mailbox:
+                await self._deal_with(self._next())
+            elif (deadline := self.session.next_deadline()) is not None and deadline <= workflow.now():
+                await self._work(self._advance())
+            elif self.session.state.status is ConversationStatus.ENDED:
+                if not self.outbox.start():
+                    break
+                await workflow.wait_condition(lambda: bool(self.mailbox) or not self.outbox.writing)
+            elif self._should_move():
+                self.draining = True
+            else:
+                self.outbox.start_if_due()
+                self._arm_next(deadline)
+                await workflow.wait_condition(self._has_work)
+        while self.mailbox:
+            await self._deal_with(self._next())
+        await workflow.wait_condition(lambda: not self.outbox.writing)
+        await workflow.wait_condition(lambda: bool(self.mailbox) or workflow.all_handlers_finished())
+        return bool(self.mailbox)
 
     def _has_work(self) -> bool:
-        if self.mailbox or self._flush_wanted():
+        if self.mailbox or self.outbox.is_due():
             return True
-        now, deadline = workflow.now(), self.session.next_deadline()
-        return (deadline is not None and deadline <= now) or (
-            self.timer_at is None and self._next_time(deadline) is not None
-        )
+        deadline = self.session.next_deadline()
+        if deadline is not None and deadline <= workflow.now():
+            return True
+        wanted = self._next_time(deadline)
+        return wanted is not None and (self.timer_at is None or wanted < self.timer_at)
 
     def _next(self) -> Sequence[Mail]:
         """The next event; what stops a step in progress comes before what waits for it."""
@@ -280,15 +288,22 @@ class ConversationWorkflow:
                 )
             except TimeoutError:
                 return burst
+            except asyncio.CancelledError:
+                self.mailbox.extendleft(reversed(burst))
+                raise
             if not _is_text(self.mailbox[0]):
                 return burst
             burst.append(self.mailbox.popleft())
 
     async def _work(self, work: Any) -> None:
-        """Runs work that the team may interrupt."""
+        """Runs work that the team may interrupt. A cancelled workflow interrupts it likewise."""
         self.work = asyncio.create_task(work)
         try:
+            await asyncio.shield(self.work)
+        except asyncio.CancelledError:
+            self._interrupt()
             await self.work
+            raise
         finally:
             self.work, self.session.interrupting = None, False
 
@@ -309,21 +324,21 @@ class ConversationWorkflow:
         try:
             if isinstance(mail.message, TeamMessage):
                 mail.answer = await self.session.team(mail.message)
-                self.flush_due = workflow.now()
+                self.outbox.hurry()
             elif isinstance(mail.message, CallbackMessage):
                 mail.answer = await self.session.callback(mail.message)
-                self.flush_due = workflow.now()
+                self.outbox.hurry()
         except Refused as refused:
             mail.refusal = refused
 
     async def _advance(self) -> None:
         await self.session.advance()
-        self.flush_due = workflow.now()
+        self.outbox.hurry()
         self._show()
 
     def _should_move(self) -> bool:
         """Whether to continue as new: history or updates near their limits, or a test asks for it."""
-        if self.flushing is not None or not self.session.state.opened:
+        if self.outbox.writing or not self.session.state.opened:
             return False
         forced = self.session.state.start.continue_after_turns
         return (
@@ -333,13 +348,17 @@ class ConversationWorkflow:
         )
 
     async def _cancelled(self) -> None:
-        """Somebody cancelled the workflow: the visitor is told, the transcript is kept."""
-        if self.loaded:
+        """Somebody cancelled the workflow: the visitor is told, what was taken is answered and written."""
+        if self.session.loaded:
             await self.session.close("cancelled")
-            for mail in self.mailbox:
-                mail.refusal = Refused(Refusal.CLOSED, "the conversation has ended")
+            while self.mailbox:
+                await self._deal_with(self._next())
             self._show()
-            await asyncio.shield(self._flush_everything())
+        for mail in self.mailbox:
+            mail.refusal = Refused(Refusal.CLOSED, "the conversation has ended")
+        if self.session.loaded:
+            await self.outbox.written()
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
     def _show(self) -> None:
         """Brings what the Temporal UI shows up to date."""
@@ -349,39 +368,13 @@ class ConversationWorkflow:
             self.shown_status = state.status
             workflow.upsert_search_attributes([STATUS.value_set(state.status.value)])
 
-    # --- the outbox -------------------------------------------------------------------------------
-
-    def _flush_wanted(self) -> bool:
-        if self.flushing is not None or not self.session.has_outbox():
-            return False
-        due = self.flush_due
-        return len(self.session.state.outbox_messages) >= FLUSH_MESSAGES or (
-            due is not None and due <= workflow.now()
-        )
-
-    def _start_flush(self) -> None:
-        """Writes the outbox in the background when it is full or has waited long enough."""
-        if self.session.has_outbox() and self.flush_due is None:
-            self.flush_due = workflow.now() + FLUSH_AFTER
-        if self._flush_wanted():
-            self.flushing, self.flush_due = self.session.take_outbox(), None
-            asyncio.create_task(self._flush(self.flushing))  # noqa: RUF006 (kept by the workflow's loop)
-
-    async def _flush(self, flush: Flush) -> None:
-        await flush_transcript(flush, f"write {len(flush.messages)} messages")
-        self.flushing = None
-
-    async def _flush_everything(self) -> None:
-        """Returns when everything said so far is in the tables."""
-        await workflow.wait_condition(lambda: self.flushing is None)
-        while self.session.has_outbox():
-            self.flushing, self.flush_due = self.session.take_outbox(), None
-            await self._flush(self.flushing)
+    async def _written(self) -> None:
+        await self.outbox.written()
 
     # --- the one timer ----------------------------------------------------------------------------
 
     def _next_time(self, deadline: datetime | None) -> datetime | None:
-        times = [deadline, self.flush_due if self.flushing is None else None]
+        times = [deadline, self.outbox.next_time()]
         return min((time for time in times if time is not None), default=None)
 
     def _arm_next(self, deadline: datetime | None) -> None:

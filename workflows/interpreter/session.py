@@ -70,12 +70,14 @@ class Session:
         """Set by the shell to stop the work in progress: the turn then ends where it is. The shell cancels
         the task only while `walking`, else the walk does not begin."""
         self.walking = False
+        self.loaded = False
 
     def load(self, graphs: dict[str, FlowGraph]) -> None:
         """Gives the session its pinned flows."""
         self.graphs = graphs
         self.walk = Walk(self.state, graphs, self.effects, self.transcript)
         self.team_actions = TeamActions(self.state, self.walk)
+        self.loaded = True
 
     # --- admission ------------------------------------------------------------------------------
 
@@ -83,7 +85,7 @@ class Session:
         """The reply already given to this message. Raises `Refused` if the id was used for another input."""
         reply = self.state.replies.get(message.message_id)
         if reply is not None and reply.input_hash != input_hash(message.input):
-            raise Refused(Refusal.ID_REUSED, "this message id was used for another message: make a new id")
+            raise id_reused()
         return reply
 
     def check(self, message: VisitorMessage, pending: int) -> None:
@@ -282,8 +284,15 @@ class Session:
 
     async def close(self, reason: str) -> None:
         """Ends the conversation from outside."""
-        if self.state.status is not ConversationStatus.ENDED:
+        if not self.state.opened:
+            self._forget(reason)
+        elif self.state.status is not ConversationStatus.ENDED:
             self.team_actions.close(reason, self.effects.now())
+
+    def _forget(self, reason: str) -> None:
+        """Ends a conversation that nobody has opened; no row tells of it."""
+        state = self.state
+        state.status, state.ended_at, state.end_reason = ConversationStatus.ENDED, self.effects.now(), reason
 
     # --- callbacks and time ---------------------------------------------------------------------
 
@@ -310,6 +319,8 @@ class Session:
 
     def next_deadline(self) -> datetime | None:
         """When `advance` will have something to do, if nothing else happens before."""
+        if self.state.status is ConversationStatus.ENDED:
+            return None
         if not self.state.opened:
             return self.state.started_at + OPENING_TIMEOUT
         times = [time for time in (self.state.deadline, self._inactive_at()) if time is not None]
@@ -328,7 +339,7 @@ class Session:
         if not state.opened:
             if now < state.started_at + OPENING_TIMEOUT:
                 return False
-            state.status, state.ended_at, state.end_reason = ConversationStatus.ENDED, now, "never opened"
+            self._forget("never opened")
             return True
         inactive_at = self._inactive_at()
         due = state.deadline is not None and state.deadline <= now
@@ -356,8 +367,8 @@ class Session:
     # --- views ----------------------------------------------------------------------------------
 
     def visible_variables(self) -> dict[str, Any]:
-        """The main flow's variables, personal ones masked."""
-        if not self.state.frames:
+        """The main flow's variables, personal ones masked; none before the flows are loaded."""
+        if not self.state.frames or not self.loaded:
             return {}
         return masked(self.state.frames[0].variables, self.walk.main)
 
@@ -392,7 +403,7 @@ class Session:
         )
 
     def take_outbox(self) -> Flush:
-        """Empties the outbox into a batch; give it back with `return_outbox` if it could not be written."""
+        """Empties the outbox into a batch, which the caller has to write, however often it takes."""
         state, start = self.state, self.state.start
         flush = Flush(
             record=ConversationRecord(
@@ -427,6 +438,10 @@ class Session:
         return flush
 
 
+def id_reused() -> Refused:
+    return Refused(Refusal.ID_REUSED, "this message id was used for another message: make a new id")
+
+
 def forget_oldest(entries: dict[str, Any], limit: int) -> None:
     """Keeps the `limit` newest entries."""
     while len(entries) > limit:
@@ -438,4 +453,4 @@ def digest(message_id: str) -> str:
     return hashlib.sha256(message_id.encode()).hexdigest()[:15]
 
 
-__all__ = ["Refused", "Session", "digest", "new_state"]
+__all__ = ["Refused", "Session", "digest", "id_reused", "new_state"]

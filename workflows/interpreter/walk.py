@@ -303,7 +303,8 @@ class Walk:
     def end(self, reason: str) -> None:
         """Ends the conversation."""
         state = self.state
-        self.leave(None)
+        if state.frames:
+            self.leave(None)
         state.status, state.ended_at, state.end_reason = ConversationStatus.ENDED, self.effects.now(), reason
         state.waiting, state.deadline, state.accepts_reply = None, None, False
         state.agent, state.escalation, state.suspended, state.callback_id = None, None, None, None
