@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-PROBLEM_TYPE_PREFIX = "https://versaai.dev/problems/"
+PROBLEM_TYPE_PREFIX = "urn:versaai:problem:"
 """Start of every problem's `type`; the slug follows. An identifier, documented in docs/errors.md."""
 
 
