@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "cli.doctor:doctor",
     "chat": "cli.chat:chat",
     "replay": "cli.replay:replay",
+    "bench": "cli.bench:app",
 }
 """Command to `module:attribute`; the attribute is a function, or a Typer application of subcommands."""
 

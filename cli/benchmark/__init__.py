@@ -1,0 +1,1 @@
+"""The load that `versaai bench` puts on a running platform, and how it is measured."""
