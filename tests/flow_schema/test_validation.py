@@ -736,3 +736,10 @@ def test_collections_are_checked_by_their_mark(name: str, codes: list[str]) -> N
     found = list(check_names(subject))
     assert [item.code for item in found] == codes
     assert all("did you mean `manuals`?" in item.message for item in found)
+
+
+def test_options_without_edges_are_covered_by_next() -> None:
+    document = good_flow()
+    document["edges"].remove(edge(document, "e3"))
+    document["edges"].append(link("ask", "next", "mail"))
+    assert validate(load(document), context()) == []
