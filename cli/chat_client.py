@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class ApiError(VersaError):
     def __init__(self, problem: Json) -> None:
         super().__init__(str(problem.get("detail") or problem.get("title") or "The API refused."))
         self.problem_status = int(problem.get("status") or 0)
-        self.problem_slug = str(problem.get("type") or "").rsplit("/", 1)[-1]
+        self.problem_slug = re.split("[/:]", str(problem.get("type") or ""))[-1]
 
 
 async def read_json(response: httpx2.Response) -> Json:

@@ -7,7 +7,7 @@ export class Refused extends Error {
   constructor(problem) {
     super(problem.detail || problem.title || "error");
     this.problem = problem;
-    this.kind = String(problem.type || "").split("/").pop();
+    this.kind = String(problem.type || "").split(/[/:]/).pop();
     this.status = problem.status;
   }
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Header, Query, Request, Response
-from fastapi.sse import EventSourceResponse
+from starlette.responses import StreamingResponse
 
 from api.dependencies import BearerToken, IdempotencyKey, Parts, client_address
 from api.fields import After, BotName, Identifier, Limit, TranscriptMessage, message_json
@@ -203,6 +203,12 @@ async def list_visitor_messages(
     return Response(orjson.dumps(body), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events whose bytes the feed makes."""
+
+    media_type = "text/event-stream"
+
+
 _EVENT_EXAMPLE = (
     'event: message\nid: 3\ndata: {"seq": 3, "role": "assistant", ...}\n\n'
     'event: tokens\ndata: {"stream_id": "...", "attempt": 1, "offset": 0, "text": "Hola"}\n\n'
@@ -213,7 +219,7 @@ _EVENT_EXAMPLE = (
 @router.get(
     "/{chatbot_id}/conversations/{conversation_id}/events",
     summary="Follow a conversation's events",
-    response_class=EventSourceResponse,
+    response_class=EventStream,
     responses=documented(
         401,
         403,
@@ -240,7 +246,7 @@ async def follow_visitor_events(
             max_length=20,
         ),
     ] = None,
-) -> EventSourceResponse:
+) -> EventStream:
     """Send what comes after a number, then what happens, until the client leaves.
 
     The `id` of a `message` event is the cursor to go on from. A message may come before one with a lower
@@ -250,9 +256,7 @@ async def follow_visitor_events(
     """
     cursor = int(last_event_id) if last_event_id and last_event_id.isdigit() else after
     feed = EventFeed(parts, visitor, cursor)
-    return EventSourceResponse(
-        feed.stream(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    )
+    return EventStream(feed.stream(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 EVENT_MODELS = (TranscriptMessage, TokensEvent, StatusEvent)

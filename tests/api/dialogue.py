@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import httpx2
 
+from core.errors import PROBLEM_TYPE_PREFIX
+
 Json = dict[str, Any]
 
 
@@ -88,7 +90,11 @@ class Chat:
         return reply
 
     async def post(self, given: Json, message_id: str | None = None) -> httpx2.Response:
-        body = {"message_id": message_id or str(uuid4()), "conversation_id": self.conversation, "input": given}
+        body = {
+            "message_id": message_id or str(uuid4()),
+            "conversation_id": self.conversation,
+            "input": given,
+        }
         return await self.http.post(f"{self.path}/chat", json=body, headers=self.bearer)
 
     async def say(self, text: str, message_id: str | None = None) -> Json:
@@ -111,3 +117,14 @@ class Chat:
 def texts(messages: list[Json]) -> list[str]:
     """What the messages say."""
     return [message["content"].get("text", "") for message in messages]
+
+
+def problem(answer: httpx2.Response) -> str:
+    """The kind of a problem document; fails for anything else."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    document = answer.json()
+    assert document["status"] == answer.status_code
+    assert {"type", "title", "detail", "instance", "request_id"} <= document.keys()
+    assert answer.headers["x-request-id"] == document["request_id"]
+    assert document["type"].startswith(PROBLEM_TYPE_PREFIX)
+    return str(document["type"].removeprefix(PROBLEM_TYPE_PREFIX))

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from tests.api.dialogue import GREETING, Chat, flow, node, publish, texts
+from tests.api.dialogue import GREETING, Chat, flow, node, problem, publish, texts
 
 
 async def test_a_dialogue_from_start_to_end(team: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
@@ -59,7 +59,7 @@ async def test_repeating_a_message_gives_the_same_reply_and_changes_nothing(
     replies = [await chat.say("Ana", identifier) for _ in range(3)]
     assert replies[0] == replies[1] == replies[2]
     other = await chat.post({"type": "text", "text": "Eva"}, identifier)
-    assert (other.status_code, other.json()["type"].rsplit("/", 1)[-1]) == (409, "message-id-reused")
+    assert (other.status_code, problem(other)) == (409, "message-id-reused")
     assert (await chat.transcript())["last_seq"] == replies[0]["last_seq"]
 
 
@@ -79,7 +79,7 @@ async def test_a_repeated_message_is_answered_from_the_tables_after_the_end(
         if late.status_code == 410:
             break
         await asyncio.sleep(0.05)
-    assert late.json()["type"].endswith("/conversation-closed")
+    assert problem(late) == "conversation-closed"
     again = await chat.say("Ana", named)
     assert again["messages"] == asked["messages"]
     assert (again["status"], again["last_seq"]) == (asked["status"], asked["last_seq"])
@@ -106,9 +106,7 @@ async def test_a_conversation_keeps_its_version_when_another_is_published(
     bot = await publish(team, GREETING)
     chat = Chat(visitor, bot["slug"])
     await chat.open()
-    other = flow(
-        [node("start", "start"), node("hi", "message", text="Otra cosa")], [("start", "next", "hi")]
-    )
+    other = flow([node("start", "start"), node("hi", "message", text="Otra cosa")], [("start", "next", "hi")])
     published = await team.post(f"/api/v1/chatbots/{bot['id']}/versions", json={"flow": other})
     assert published.json()["number"] == 2
     assert texts((await chat.say("Ana"))["messages"]) == ["Elige, Ana"]
@@ -125,7 +123,7 @@ async def test_an_agent_takes_over_and_hands_back(
     ana = {"id": "ana", "name": "Ana"}
     said = {"action_id": str(uuid4()), "agent": ana, "text": "Soy Ana"}
     unclaimed = await team.post(f"{root}/messages", json={**said, "claim": False, "action_id": str(uuid4())})
-    assert (unclaimed.status_code, unclaimed.json()["type"].rsplit("/", 1)[-1]) == (409, "not-with-agent")
+    assert (unclaimed.status_code, problem(unclaimed)) == (409, "not-with-agent")
     first = await team.post(f"{root}/messages", json=said)
     assert first.status_code == 200, first.text
     assert (first.json()["status"], first.json()["agent"]["name"]) == ("escalated", "Ana")
@@ -143,7 +141,7 @@ async def test_an_agent_takes_over_and_hands_back(
     moved = await team.post(f"{root}/actions", json={"action_id": str(uuid4()), "action": jump})
     assert texts(moved.json()["messages"]) == ["Elige, Luis"]
     nowhere = {"action_id": str(uuid4()), "action": {"kind": "jump", "node_id": "nowhere"}}
-    assert (await team.post(f"{root}/actions", json=nowhere)).json()["type"].endswith("/unknown-node")
+    assert problem(await team.post(f"{root}/actions", json=nowhere)) == "unknown-node"
 
 
 async def test_the_team_reads_snapshot_transcript_and_path(
@@ -225,22 +223,36 @@ async def test_files_belong_to_their_conversation(
 async def test_a_callback_wakes_its_conversation_once(
     team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
 ) -> None:
+    wait = {
+        "kind": "wait",
+        "text": "{{ callback_url }}",
+        "timeout": "P1D",
+        "mapping": [{"variable": "payment", "path": "status"}],
+    }
     waits = flow(
         [
             node("start", "start"),
-            node("link", "message", text="Paga aquí"),
-            node(
-                "wait",
-                "webhook",
-                mode="wait",
-                save_to="payment",
-                text="Tu enlace: {{ callback_url }}",
-                timeout="P1D",
-            ),
-            node("paid", "message", text="Recibido: {{ payment.status }}"),
+            node("wait", "webhook", webhook=wait),
+            node("paid", "message", text="Recibido: {{ payment }}"),
         ],
-        [("start", "next", "link"), ("link", "next", "wait"), ("wait", "received", "paid")],
-        variables=[{"name": "payment", "type": "object"}],
+        [("start", "next", "wait"), ("wait", "received", "paid")],
+        variables=[{"name": "payment", "type": "string"}],
     )
-    judged = (await team.post("/api/v1/flows/validate", json={"flow": waits})).json()
-    assert judged["valid"], judged["findings"]
+    chat = Chat(visitor, (await publish(team, waits))["slug"])
+    opened = await chat.open()
+    path = "/api/v1/callbacks/" + texts(opened["messages"])[0].rsplit("/", 1)[-1]
+    assert (await visitor.post("/api/v1/callbacks/" + "x" * 43, json={})).status_code == 404
+    late = await visitor.put(path, content=b"\xff", headers={"Content-Type": "text/plain"})
+    assert late.status_code == 400
+    first = await visitor.post(path, json={"status": "paid"})
+    assert (first.status_code, first.json()) == (200, {"outcome": "received"}), first.text
+    for _ in range(100):
+        page = await chat.transcript()
+        if page["status"] == "ended":
+            break
+        await asyncio.sleep(0.05)
+    assert texts(page["messages"])[1:] == ["Recibido: paid"]
+    again = await visitor.post(path, json={"status": "paid"})
+    assert (again.status_code, again.json()) == (200, {"outcome": "received"})
+    other = await visitor.post(path, json={"status": "refused"})
+    assert (other.status_code, problem(other)) == (410, "callback-used")
