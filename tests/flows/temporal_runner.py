@@ -78,6 +78,8 @@ from workflows.conversation import ConversationWorkflow
 
 T = TypeVar("T")
 PATIENCE = 15.0
+TASK_TIMEOUT = timedelta(seconds=1)
+"""Without a cache the SDK drops a query that comes while a task is under way; the server then repeats it."""
 SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules(
         "flow_schema",
@@ -261,13 +263,14 @@ class TemporalConversation:
                     UPDATE_VISITOR, message, id=message.message_id, result_type=TurnReply
                 )
                 return reply
-            operation = WithStartWorkflowOperation(
+            operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
                 CONVERSATION_WORKFLOW,
                 self.start,
                 id=conversation_workflow_id(self.conversation_id),
                 task_queue=self.queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                task_timeout=TASK_TIMEOUT,
             )
             opening: TurnReply = await self.stage.client.execute_update_with_start_workflow(
                 UPDATE_VISITOR,
