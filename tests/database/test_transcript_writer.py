@@ -178,6 +178,8 @@ async def test_another_organizations_conversation_is_not_written(
     await write_transcript(database, ours.flush(conversation, [1], status="active"))
     with pytest.raises(NotFoundError):
         await write_transcript(database, theirs.flush(conversation, [1, 2], status="ended"))
+    record = theirs.record(conversation, 9, status="ended")
+    await write_transcript(database, theirs.flush(conversation).model_copy(update={"record": record}))
     messages, _ = await _stored(database, ours, conversation)
     assert messages == [make.message(1)]
     async with database.session() as session:
