@@ -110,6 +110,7 @@ class ConversationWorkflow:
             raise
         finally:
             self._disarm()
+        self._show_status()
         if self.session.state.status is not ConversationStatus.ENDED:
             workflow.continue_as_new(args=[start, self.session.state.model_dump(mode="json")])
 
@@ -359,14 +360,22 @@ class ConversationWorkflow:
         if self.session.loaded:
             await self.outbox.written()
         await workflow.wait_condition(workflow.all_handlers_finished)
+        self._show_status()
 
     def _show(self) -> None:
-        """Brings what the Temporal UI shows up to date."""
-        state = self.session.state
+        """Brings what the Temporal UI shows up to date.
+
+        The end is told when the workflow closes, so that the server indexes both in one go.
+        """
         workflow.set_current_details(details(self.session))
-        if state.status is not self.shown_status:
-            self.shown_status = state.status
-            workflow.upsert_search_attributes([STATUS.value_set(state.status.value)])
+        if self.session.state.status is not ConversationStatus.ENDED:
+            self._show_status()
+
+    def _show_status(self) -> None:
+        status = self.session.state.status
+        if status is not self.shown_status:
+            self.shown_status = status
+            workflow.upsert_search_attributes([STATUS.value_set(status.value)])
 
     async def _written(self) -> None:
         await self.outbox.written()
