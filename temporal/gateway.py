@@ -294,6 +294,8 @@ class ConversationGateway:
         handle = self._handle(conversation_id)
         try:
             description = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
+        except RuntimeError as error:
+            raise _late() from error
         except RPCError as error:
             raise _from_rpc(error) from error
         return ConversationRun(
@@ -333,6 +335,8 @@ class ConversationGateway:
             raise ConversationClosedError("The conversation has ended.") from error
         except WorkflowQueryFailedError as error:
             raise UnavailableError("The conversation could not be read just now.") from error
+        except RuntimeError as error:
+            raise _late() from error
         except RPCError as error:
             raise _from_rpc(error) from error
         return result
@@ -435,6 +439,10 @@ async def _persist(call: Callable[[], Awaitable[_T]], seconds: float, trouble: _
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise asyncio.CancelledError from error
+            trouble.present = True
+            if loop.time() + pause > deadline:
+                raise _late() from error
+        except RuntimeError as error:  # the first connection of a lazy client failed
             trouble.present = True
             if loop.time() + pause > deadline:
                 raise _late() from error

@@ -15,8 +15,9 @@ import asyncpg
 import httpx2
 import pytest
 import uvicorn
+from pydantic import SecretStr
 
-from core.settings import Settings, get_settings
+from core.settings import AppEnv, Settings, get_settings
 
 API_KEY = "vk_tests-only-0123456789abcdefghijklmnop"
 SECRET_KEY = "a-key-for-api-tests-alone-0123456789abcdef"
@@ -60,12 +61,12 @@ def api_settings(
 ) -> Settings:
     """Settings of the platform under test; the API's address is known before it listens."""
     return Settings(
-        secret_key=SECRET_KEY,
-        bootstrap_api_key=API_KEY,
+        secret_key=SecretStr(SECRET_KEY),
+        bootstrap_api_key=SecretStr(API_KEY),
         database_url=api_database,
         temporal_address=temporal_server,
         data_dir=tmp_path_factory.mktemp("data"),
-        app_env="test",
+        app_env=AppEnv.test,
         max_upload_bytes=200_000,
         rate_limit_visitor_per_minute=0,
         rate_limit_address_per_minute=0,

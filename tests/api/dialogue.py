@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -102,6 +103,15 @@ class Chat:
         assert answer.status_code == 200, answer.text
         reply: Json = answer.json()
         return reply
+
+    async def ended(self) -> Json:
+        """Wait until the conversation has ended; return its transcript."""
+        for _ in range(200):
+            page = await self.transcript()
+            if page["status"] == "ended":
+                return page
+            await asyncio.sleep(0.05)
+        raise AssertionError("the conversation did not end")
 
     async def transcript(self, after: int = 0) -> Json:
         answer = await self.http.get(

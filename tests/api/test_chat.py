@@ -74,11 +74,9 @@ async def test_a_repeated_message_is_answered_from_the_tables_after_the_end(
     named = str(uuid4())
     asked = await chat.say("Ana", named)
     assert (await chat.post({"type": "choice", "options": ["a"]})).json()["status"] == "ended"
-    for _ in range(100):
-        late = await chat.post({"type": "text", "text": "¿hay alguien?"})
-        if late.status_code == 410:
-            break
-        await asyncio.sleep(0.05)
+    await chat.ended()
+    late = await chat.post({"type": "text", "text": "¿hay alguien?"})
+    assert late.status_code == 410
     assert problem(late) == "conversation-closed"
     again = await chat.say("Ana", named)
     assert again["messages"] == asked["messages"]
@@ -162,11 +160,9 @@ async def test_the_team_reads_snapshot_transcript_and_path(
     page = (await team.get(f"{root}/messages", params={"limit": 2})).json()
     assert (len(page["messages"]), page["has_more"]) == (2, True)
     await chat.post({"type": "choice", "options": ["a"]})
-    for _ in range(100):
-        ended = (await team.get(root)).json()
-        if ended["status"] == "ended":
-            break
-        await asyncio.sleep(0.05)
+    await chat.ended()
+    ended = (await team.get(root)).json()
+    assert ended["status"] == "ended"
     assert ended["variables"]["name"] == "Ana"
     listed = (await team.get(f"/api/v1/chatbots/{bot['id']}/conversations")).json()
     assert [row["conversation_id"] for row in listed["conversations"]] == [chat.conversation]
@@ -246,11 +242,7 @@ async def test_a_callback_wakes_its_conversation_once(
     assert late.status_code == 400
     first = await visitor.post(path, json={"status": "paid"})
     assert (first.status_code, first.json()) == (200, {"outcome": "received"}), first.text
-    for _ in range(100):
-        page = await chat.transcript()
-        if page["status"] == "ended":
-            break
-        await asyncio.sleep(0.05)
+    page = await chat.ended()
     assert texts(page["messages"])[1:] == ["Recibido: paid"]
     again = await visitor.post(path, json={"status": "paid"})
     assert (again.status_code, again.json()) == (200, {"outcome": "received"})
