@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from flow_schema.effects import TeamMessage, VisitorMessage
@@ -19,7 +20,7 @@ def chain(
 ) -> Flow:
     """A flow of `(id, type, data)` after a start node. Without `edges`, each leads to the next by `next`."""
     if edges is None:
-        edges = [(one[0], "next", two[0]) for one, two in zip(nodes, nodes[1:], strict=False)]
+        edges = [(one[0], "next", two[0]) for one, two in itertools.pairwise(nodes)]
     edges = [("start", "next", nodes[0][0]), *edges]
     return Flow.model_validate(
         {

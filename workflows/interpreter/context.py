@@ -17,6 +17,7 @@ from flow_schema.turns import BotMessage, Message, MessageRole, ModelUsage, Text
 from flow_schema.variables import CoercionError, coerce
 from workflows.interpreter.effects import Effects
 from workflows.interpreter.graph import FlowGraph
+from workflows.interpreter.keys import KeyedEffects
 from workflows.interpreter.outcomes import EffectFailed, StepEvent, StepFailed
 from workflows.interpreter.phrases import phrase
 from workflows.interpreter.rules import as_text
@@ -49,7 +50,7 @@ class StepContext:
         self.graph = graph
         self.settings = main.flow.settings
         self.main = main
-        self.effects = effects
+        self.effects: Effects = KeyedEffects(effects, frame)
         self.transcript = transcript
         self.node = node
         self.event = event
@@ -213,7 +214,7 @@ class StepContext:
     # --- effects --------------------------------------------------------------------------------
 
     def effect(self) -> EffectContext:
-        """The identity of the next effect of this visit."""
+        """The identity of the next effect of this visit, as long as `KeyedEffects` agrees."""
         call = self.frame.calls
         self.frame.calls += 1
         start = self.state.start

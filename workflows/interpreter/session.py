@@ -418,7 +418,7 @@ class Session:
                 status=state.status,
                 language=state.language,
                 started_at=state.started_at,
-                last_activity=state.last_activity,
+                last_activity=self.effects.now(),
                 ended_at=state.ended_at,
                 satisfaction_rating=state.satisfaction_rating,
                 feedback=state.feedback,

@@ -42,6 +42,8 @@ class Frame(BaseModel):
     """What the step in progress was given; kept for retries."""
     event_calls: int = 0
     """`calls` when the event was given: a retry starts from here, with the same keys."""
+    sent: dict[int, str] = Field(default_factory=dict)
+    """Effects made since the event was given: `calls` at each -> digest of the request."""
     changes: dict[str, Any] = Field(default_factory=dict)
     record: Visit | None = None
     """The visit in progress."""
@@ -80,6 +82,7 @@ class ConversationState(BaseModel):
     language: str = "es"
     started_at: datetime
     last_activity: datetime
+    """When the visitor last wrote."""
     ended_at: datetime | None = None
     end_reason: str = ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from flow_schema.expressions import ExpressionError
+from flow_schema.flow import MAX_FLOW_DEPTH
 from flow_schema.nodes import (
     ActionNode,
     AiNode,
@@ -49,8 +50,6 @@ from workflows.interpreter.steps.message import message
 from workflows.interpreter.steps.question import question
 from workflows.interpreter.steps.webhook import webhook
 from workflows.interpreter.transcript import Transcript
-
-MAX_FRAMES = 20
 
 
 async def take_step(ctx: StepContext) -> Outcome:
@@ -105,7 +104,7 @@ class Walk:
         state, frame = self.state, self.state.frame
         state.visits += 1
         frame.node_id, frame.visit, frame.calls, frame.event_calls = node_id, state.visits, 0, 0
-        frame.local, frame.event, frame.changes = {}, None, {}
+        frame.local, frame.event, frame.changes, frame.sent = {}, None, {}, {}
         frame.record = Visit.model_construct(
             number=state.visits,
             node_id=node_id,
@@ -146,15 +145,18 @@ class Walk:
         state.status, state.stuck_reason = ConversationStatus.ACTIVE, ""
         state.frame.event = event
         state.frame.event_calls = state.frame.calls
+        state.frame.sent = {}
 
     def retry(self) -> None:
         """Prepares the step in progress to be done again, with the keys it used before."""
         frame = self.state.frame
         event, calls = frame.event, max(frame.event_calls, int(frame.local.get("resume_calls", 0)))
+        sent = frame.sent
         self.resume(event)
-        frame.calls = frame.event_calls = calls
+        frame.calls, frame.event_calls, frame.sent = calls, calls, sent
         if frame.record is not None:
             frame.record.error = None
+            self.note(frame.record)
 
     # --- walking --------------------------------------------------------------------------------
 
@@ -230,8 +232,8 @@ class Walk:
         if graph is None or graph.start_id is None:
             self.park(f"there is no flow `{flow}` to run")
             return
-        if len(self.state.frames) >= MAX_FRAMES:
-            self.park(f"more than {MAX_FRAMES} flows call one another")
+        if len(self.state.frames) >= MAX_FLOW_DEPTH:
+            self.park(f"more than {MAX_FLOW_DEPTH} flows call one another")
             return
         variables, ignored = initial_variables(graph, inputs)
         frame = self.state.frame
