@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.peers.llm_peer import PeerAnswer, RecordedCall
 from tests.peers.payment_server import reference_of
+from tests.stack.drawing import draw
 
 MODEL = "openai/gpt-4o-mini"
 ROUNDS = 2
@@ -82,25 +83,11 @@ def chaos_flow(payments: str) -> dict[str, Any]:
         "paid capture, capture.sent points, points count, count again, "
         "again.option:yes reserve, again.option:no bye"
     )
-    edges = []
-    for number, arrow in enumerate(arrows.split(", ")):
-        begin, target = arrow.split(" ")
-        source, _, handle = begin.partition(".")
-        edges.append(
-            {"id": f"e{number}", "source": source, "sourceHandle": handle or "next", "target": target}
-        )
-    return {
-        "schema_version": 1, "name": "Reservas", "language": "es",
-        "variables": [
-            {"name": "name"}, {"name": "reference"}, {"name": "method"}, {"name": "paid"},
-            {"name": "answer"}, {"name": "rounds", "type": "number", "default": 0},
-        ],
-        "nodes": [
-            {"id": name, "type": kind, "position": {"x": 0, "y": 0}, "data": data}
-            for name, kind, data in nodes
-        ],
-        "edges": edges,
-    }  # fmt: skip
+    variables: list[dict[str, Any]] = [
+        *({"name": name} for name in ("name", "reference", "method", "paid", "answer")),
+        {"name": "rounds", "type": "number", "default": 0},
+    ]
+    return draw("Reservas", nodes, arrows, variables)
 
 
 def model_script(call: RecordedCall) -> PeerAnswer | None:

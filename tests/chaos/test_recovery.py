@@ -16,6 +16,7 @@ import pytest
 from cli.chat_client import ChatClient
 from tests.chaos.conftest import Profile, World
 from tests.chaos.flow import MODEL
+from tests.stack.drawing import draw
 from tests.stack.platform import Platform, running_platform
 
 AFTER_SECONDS = 3.0
@@ -118,32 +119,21 @@ def _summary(seconds: Sequence[float]) -> dict[str, Any]:
 def _flow(payments: str) -> dict[str, Any]:
     """Asks, does what the text says, says that it is done, and asks again."""
 
-    def rule(word: str) -> dict[str, Any]:
-        return {"id": word, "rules": {"all": [{"variable": "word", "operator": "is", "value": word}]}}
-
     nodes: list[tuple[str, str, dict[str, Any]]] = [
         ("start", "start", {}),
         ("ask", "input", {"text": "¿Qué hago?", "field": {"kind": "text"}, "save_to": "word"}),
-        ("what", "condition", {"branches": [rule("model"), rule("call")]}),
+        ("what", "condition", {"branches": [
+            {"id": word, "test": {"kind": "expression", "formula": f"word == '{word}'"}}
+            for word in ("model", "call")
+        ]}),
         ("model", "ai", {"task": {"kind": "reply"}, "model": MODEL, "prompt": "Greet Ana"}),
         ("call", "api_call", {"request": {
             "method": "POST", "url": f"{payments}/orders", "body_type": "json", "body": {"name": "Ana"},
         }}),
         ("done", "message", {"text": "Hecho."}),
     ]  # fmt: skip
-    edges = [
-        ("start", "next", "ask"), ("ask", "next", "what"), ("what", "branch:model", "model"),
-        ("what", "branch:call", "call"), ("what", "else", "done"), ("model", "next", "done"),
-        ("call", "success", "done"), ("done", "next", "ask"),
-    ]  # fmt: skip
-    return {
-        "schema_version": 1, "name": "Eco", "language": "es", "variables": [{"name": "word"}],
-        "nodes": [
-            {"id": name, "type": kind, "position": {"x": 0, "y": 0}, "data": data}
-            for name, kind, data in nodes
-        ],
-        "edges": [
-            {"id": f"e{number}", "source": source, "sourceHandle": handle, "target": target}
-            for number, (source, handle, target) in enumerate(edges)
-        ],
-    }  # fmt: skip
+    arrows = (
+        "start ask, ask what, what.branch:model model, what.branch:call call, what.else done, "
+        "model done, call.success done, done ask"
+    )
+    return draw("Eco", nodes, arrows, [{"name": "word"}])
