@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "cli.processes:migrate",
     "seed": "cli.seeding:seed",
     "doctor": "cli.doctor:doctor",
+    "flow": "cli.flow:app",
     "chat": "cli.chat:chat",
     "replay": "cli.replay:replay",
     "bench": "cli.bench:app",

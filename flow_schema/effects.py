@@ -184,6 +184,7 @@ class ConversationRecord(Contract):
     language: str
     started_at: datetime
     last_activity: datetime
+    """When the batch was made: a later batch is never overwritten by an earlier one."""
     ended_at: datetime | None = None
     satisfaction_rating: int | None = None
     feedback: str | None = None

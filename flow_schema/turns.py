@@ -1,6 +1,6 @@
 """What goes in and out of a running conversation: inputs, replies, messages, snapshots, errors.
 
-Spoken by the API, the workflow and the chat clients. Everything here is plain JSON. Times are ISO 8601 in UTC.
+Spoken by the API, the workflow and the chat clients. Everything here is plain JSON. Times are ISO 8601, UTC.
 """
 
 from __future__ import annotations

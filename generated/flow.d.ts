@@ -1211,7 +1211,8 @@ export interface HttpRequest {
    */
   headers?: { [key: string]: string };
   /**
-   * Body. How the body is sent.
+   * Body. How the body is sent. A request that has a body and does not say how sends a text as `text` and
+   * everything else as `json`.
    * Default: "none"
    */
   body_type?: "none" | "json" | "form" | "text";

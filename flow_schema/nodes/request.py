@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from flow_schema.fields import (
     Duration,
@@ -34,7 +34,10 @@ class HttpRequest(Model):
         default_factory=dict, title="Headers", description="Header names and values.", max_length=50
     )
     body_type: Literal["none", "json", "form", "text"] = Field(
-        default="none", title="Body", description="How the body is sent."
+        default="none",
+        title="Body",
+        description="How the body is sent. A request that has a body and does not say how sends a text as "
+        "`text` and everything else as `json`.",
     )
     body: SecretTemplateValue = Field(
         default=None,
@@ -53,6 +56,13 @@ class HttpRequest(Model):
         ge=1,
         le=1_024,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _how_the_body_is_sent(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("body") is not None and "body_type" not in data:
+            return {**data, "body_type": "text" if isinstance(data["body"], str) else "json"}
+        return data
 
 
 class RetryPolicy(Model):

@@ -40,8 +40,8 @@ def test_slugs_are_unique() -> None:
 def test_each_becomes_a_problem(kind: type[VersaError]) -> None:
     problem = kind("What happened.", code="x").problem("/api/v1/thing")
     assert set(problem) >= {"type", "title", "status", "detail", "instance", "code"}
-    assert problem["type"].startswith("https://")
-    assert problem["type"].endswith("/" + kind.slug)
+    assert problem["type"].startswith("urn:versaai:problem:")
+    assert problem["type"].endswith(":" + kind.slug)
     assert 400 <= problem["status"] <= 599
     assert problem["detail"] == "What happened."
 
