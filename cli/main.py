@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "api": "cli.processes:api",
     "migrate": "cli.processes:migrate",
     "seed": "cli.seeding:seed",
+    "demo-services": "cli.demo_services:demo_services",
     "doctor": "cli.doctor:doctor",
     "flow": "cli.flow:app",
     "chat": "cli.chat:chat",
