@@ -112,6 +112,7 @@ class ConversationWorkflow:
             self._disarm()
         self._show_status()
         if self.session.state.status is not ConversationStatus.ENDED:
+            self.session.travel_light()
             workflow.continue_as_new(args=[start, self.session.state.model_dump(mode="json")])
 
     # --- events -----------------------------------------------------------------------------------
@@ -234,19 +235,21 @@ class ConversationWorkflow:
                 await self._deal_with(self._next())
             elif (deadline := self.session.next_deadline()) is not None and deadline <= workflow.now():
                 await self._work(self._advance())
-            elif self.session.state.status is ConversationStatus.ENDED:
-                if not self.outbox.start():
+            elif (ended := self.session.state.status is ConversationStatus.ENDED) or self._should_move():
+                if self.outbox.start():
+                    self._arm_next(deadline)
+                    await workflow.wait_condition(lambda: self._has_work() or not self.outbox.writing)
+                elif ended:
                     break
-                await workflow.wait_condition(lambda: bool(self.mailbox) or not self.outbox.writing)
-            elif self._should_move():
-                self.draining = True
+                else:
+                    self.draining = True
             else:
                 self.outbox.start_if_due()
                 self._arm_next(deadline)
                 await workflow.wait_condition(self._has_work)
         while self.mailbox:
             await self._deal_with(self._next())
-        await workflow.wait_condition(lambda: not self.outbox.writing)
+        await self.outbox.written()
         await workflow.wait_condition(lambda: bool(self.mailbox) or workflow.all_handlers_finished())
         return bool(self.mailbox)
 
@@ -339,7 +342,7 @@ class ConversationWorkflow:
 
     def _should_move(self) -> bool:
         """Whether to continue as new: history or updates near their limits, or a test asks for it."""
-        if self.outbox.writing or not self.session.state.opened:
+        if not self.session.state.opened:
             return False
         forced = self.session.state.start.continue_after_turns
         return (

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from flow_schema.turns import Visit
+from workflows.interpreter.context import without
 from workflows.interpreter.session import Session
 
 SHOWN_VISITS = 15
@@ -31,7 +32,8 @@ def details(session: Session) -> str:
     if state.waiting is not None:
         until = f", until {state.waiting.until:%Y-%m-%d %H:%M:%S} UTC" if state.waiting.until else ""
         lines.append(
-            f"**Waits for** {state.waiting.kind}: {_escape(state.waiting.reason)}"
+            f"**Waits for** {state.waiting.kind}: "
+            f"{_escape(without(state.waiting.reason, walk.personal_values()))}"
             f" (since {state.waiting.since:%Y-%m-%d %H:%M:%S} UTC{until})"
         )
     if state.stuck_reason:

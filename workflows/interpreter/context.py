@@ -27,7 +27,9 @@ from workflows.interpreter.transcript import Transcript
 MASK = "•••"
 LARGE_VALUE = 4_096
 MAX_VARIABLES = 400_000
-"""Characters of JSON of a flow's variables: the state must fit into one Temporal payload."""
+"""Characters of JSON of all variables: the state must fit into one Temporal payload."""
+MAX_NOTED = 500
+"""Characters of a value that a visit keeps."""
 LocalText = str | dict[str, str] | TemplateReference | None
 
 
@@ -142,14 +144,15 @@ class StepContext:
             except CoercionError as error:
                 raise StepFailed(f"variable `{name}`: {error}") from error
         if isinstance(value, str | list | dict) and len(json.dumps(value)) > LARGE_VALUE:
-            total = len(json.dumps({**self.frame.variables, name: value}))
+            others = (frame.variables for frame in self.state.frames if frame is not self.frame)
+            total = len(json.dumps([{**self.frame.variables, name: value}, *others]))
             if total > MAX_VARIABLES:
                 raise StepFailed(
                     f"variable `{name}`: all variables together would take {total:,} characters of JSON, "
                     f"more than {MAX_VARIABLES:,}"
                 )
         self.frame.variables[name] = value
-        self.frame.changes[name] = MASK if name in self.graph.personal and value is not None else value
+        self.frame.changes[name] = noted(value, personal=name in self.graph.personal)
 
     def set_each(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
@@ -294,6 +297,24 @@ def added(before: ModelUsage, usage: ModelUsage) -> ModelUsage:
             "milliseconds": before.milliseconds + usage.milliseconds,
         }
     )
+
+
+def noted(value: Any, *, personal: bool) -> Any:
+    """What a visit keeps of a variable's new value: personal ones masked, large ones cut."""
+    if personal and value is not None:
+        return MASK
+    if isinstance(value, str):
+        return value if len(value) <= MAX_NOTED else value[:MAX_NOTED] + "…"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else ""
+    return value if len(text) <= MAX_NOTED else text[:MAX_NOTED] + "…"
+
+
+def without(text: str, values: list[str]) -> str:
+    """The text with each of the values masked: anywhere, the short ones only as whole words."""
+    for value in sorted(values, key=len, reverse=True):
+        around = "" if len(value) > 3 else r"\b"
+        text = re.sub(around + re.escape(value) + around, MASK, text)
+    return text
 
 
 def first_line(text: str, limit: int = 200) -> str:

@@ -10,7 +10,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from flow_schema.effects import (
     CallbackMessage,
@@ -42,7 +44,14 @@ from workflows.interpreter.effects import Effects
 from workflows.interpreter.graph import FlowGraph
 from workflows.interpreter.outcomes import CallbackReceived, DeadlinePassed, StepEvent, VisitorSaid
 from workflows.interpreter.phrases import phrase
-from workflows.interpreter.state import KEPT_CALLBACKS, KEPT_REPLIES, KEPT_SEEN, ConversationState, Frame
+from workflows.interpreter.state import (
+    KEPT_CALLBACKS,
+    KEPT_REPLIES,
+    KEPT_REPLY_BYTES,
+    KEPT_SEEN,
+    ConversationState,
+    Frame,
+)
 from workflows.interpreter.steps.action import known_language
 from workflows.interpreter.team import Refused, TeamActions
 from workflows.interpreter.transcript import Transcript
@@ -50,6 +59,10 @@ from workflows.interpreter.visitor_content import content_of
 from workflows.interpreter.walk import Walk, initial_variables, masked
 
 MAX_PAGE_EVENTS = 20
+MAX_PAGE_EVENTS_CHARACTERS = 100_000
+MAX_BATCH_BYTES = 600_000
+"""Of messages, and of visits, in one batch for the tables."""
+Entry = TypeVar("Entry", bound=BaseModel)
 OPENING_TIMEOUT = timedelta(minutes=10)
 """After this long without an accepted first message, the conversation ends without a trace."""
 
@@ -101,8 +114,8 @@ class Session:
             raise Refused(
                 Refusal.TOO_MANY_PENDING, f"{MAX_PENDING} messages are waiting for an answer: wait for them"
             )
-        if len(json.dumps(message.input.model_dump(mode="json"))) > MAX_VALUE_BYTES:
-            raise Refused(Refusal.TOO_LARGE, f"the message has more than {MAX_VALUE_BYTES} characters")
+        if len(message.input.model_dump_json().encode()) > MAX_VALUE_BYTES:
+            raise Refused(Refusal.TOO_LARGE, f"the message has more than {MAX_VALUE_BYTES} bytes")
         if pending == 0:
             self._check_kind(message)
 
@@ -173,7 +186,9 @@ class Session:
             return
         if isinstance(said.input, EventInput):
             events = [*state.page.get("events", []), {"name": said.input.name, "data": said.input.data}]
-            state.page = {**state.page, "events": events[-MAX_PAGE_EVENTS:]}
+            while len(events) > MAX_PAGE_EVENTS or len(json.dumps(events)) > MAX_PAGE_EVENTS_CHARACTERS:
+                del events[0]
+            state.page = {**state.page, "events": events}
             return
         waiting = state.waiting
         if waiting is None or isinstance(said.input, StartInput):
@@ -305,7 +320,11 @@ class Session:
             return CallbackReply(outcome="duplicate" if same else "late")
         event = CallbackReceived(body=message.body, headers=message.headers)
         suspended = state.suspended
-        held = suspended is not None and suspended.callback_id == message.callback_id
+        held = suspended is not None and message.callback_id == (
+            suspended.callback_id
+            if suspended.waiting is not None
+            else state.frame.local.get("callback_id")  # its address was being handed out
+        )
         if state.callback_id != message.callback_id and not held:
             return CallbackReply(outcome="late")
         state.callbacks[message.callback_id] = body_hash
@@ -364,6 +383,15 @@ class Session:
             self.walk.end("inactive")
         return True
 
+    def travel_light(self) -> None:
+        """Leaves behind the older replies that would make the state too large; the tables have them."""
+        for replies in (self.state.replies, self.state.team_replies):
+            size = 0
+            for key, reply in reversed(list(replies.items())):
+                size += len(reply.model_dump_json())
+                if size > KEPT_REPLY_BYTES:
+                    del replies[key]
+
     # --- views ----------------------------------------------------------------------------------
 
     def visible_variables(self) -> dict[str, Any]:
@@ -403,7 +431,7 @@ class Session:
         )
 
     def take_outbox(self) -> Flush:
-        """Empties the outbox into a batch, which the caller has to write, however often it takes."""
+        """Empties the outbox, or its beginning, into a batch, which the caller has to write in the end."""
         state, start = self.state, self.state.start
         flush = Flush(
             record=ConversationRecord(
@@ -429,17 +457,28 @@ class Session:
                 escalation=state.escalation.model_dump(mode="json") if state.escalation else None,
                 last_seq=state.last_seq,
             ),
-            messages=state.outbox_messages,
-            visits=state.outbox_visits,
+            messages=first_bytes(state.outbox_messages, MAX_BATCH_BYTES),
+            visits=first_bytes(state.outbox_visits, MAX_BATCH_BYTES),
             replies=state.outbox_replies,
         )
-        state.outbox_messages, state.outbox_visits, state.outbox_replies = [], [], []
-        state.outbox_changed = False
+        state.outbox_messages = state.outbox_messages[len(flush.messages) :]
+        state.outbox_visits = state.outbox_visits[len(flush.visits) :]
+        state.outbox_replies, state.outbox_changed = [], False
         return flush
 
 
 def id_reused() -> Refused:
     return Refused(Refusal.ID_REUSED, "this message id was used for another message: make a new id")
+
+
+def first_bytes(entries: list[Entry], limit: int) -> list[Entry]:
+    """The first entries that take no more than `limit` bytes of JSON together; at least one."""
+    size = 0
+    for place, entry in enumerate(entries):
+        size += len(entry.model_dump_json().encode())
+        if size > limit and place > 0:
+            return entries[:place]
+    return list(entries)
 
 
 def forget_oldest(entries: dict[str, Any], limit: int) -> None:

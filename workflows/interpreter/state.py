@@ -22,8 +22,10 @@ from workflows.interpreter.outcomes import CallbackReceived, StepEvent
 STATE_VERSION = 1
 KEPT_REPLIES = 40
 KEPT_PATH = 40
-KEPT_SEEN = 20_000
+KEPT_SEEN = 12_000
 KEPT_CALLBACKS = 50
+KEPT_REPLY_BYTES = 200_000
+"""Of replies that travel into a new run: the whole state must fit into one Temporal payload of 2 MB."""
 
 
 class Frame(BaseModel):

@@ -26,7 +26,7 @@ from flow_schema.turns import (
     Waiting,
 )
 from flow_schema.variables import CoercionError, coerce
-from workflows.interpreter.context import MASK
+from workflows.interpreter.context import noted
 from workflows.interpreter.graph import FlowGraph
 from workflows.interpreter.outcomes import HandedBack
 from workflows.interpreter.phrases import phrase
@@ -170,11 +170,11 @@ class TeamActions:
     def _restore(self, suspended: Suspended | None) -> bool:
         """Goes on where an agent stepped in: a question is asked again, a step in progress done again."""
         state = self.state
+        if suspended is not None and suspended.callback is not None:
+            self.walk.resume(suspended.callback)
+            return True
         if suspended is None or suspended.waiting is None:
             self.walk.retry()
-            return True
-        if suspended.callback is not None:
-            self.walk.resume(suspended.callback)
             return True
         node = self.walk.graph.nodes.get(state.frame.node_id)
         asks = isinstance(node, QuestionNode | InputNode) or (
@@ -244,4 +244,4 @@ class TeamActions:
         for name, value in variables.items():
             frame, graph = self._place(name)
             frame.variables[name] = coerce(value, graph.variables[name].type)
-            frame.changes[name] = MASK if name in graph.personal else frame.variables[name]
+            frame.changes[name] = noted(frame.variables[name], personal=name in graph.personal)

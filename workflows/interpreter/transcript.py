@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from flow_schema.turns import Agent, Content, Message, MessageRole, ModelUsage, NoticeCode, NoticeContent
+from workflows.interpreter.outcomes import StepFailed
 from workflows.interpreter.state import ConversationState
+
+MAX_TURN_BYTES = 600_000
+"""A turn's reply must fit into one Temporal payload."""
 
 
 class Transcript:
@@ -15,9 +19,10 @@ class Transcript:
         self.state = state
         self.turn: list[Message] = []
         self.reply_to: str | None = None
+        self._size = 0
 
     def begin_turn(self, reply_to: str | None) -> None:
-        self.turn = []
+        self.turn, self._size = [], 0
         self.reply_to = reply_to
 
     def end_turn(self) -> list[Message]:
@@ -37,8 +42,12 @@ class Transcript:
         stream_id: str | None = None,
         usage: ModelUsage | None = None,
     ) -> Message:
-        """Appends a message under the next `seq`."""
+        """Appends a message under the next `seq`. Raises `StepFailed` when a turn says too much."""
         state = self.state
+        if role is MessageRole.ASSISTANT:
+            self._size += len(content.model_dump_json().encode())
+            if self._size > MAX_TURN_BYTES:
+                raise StepFailed(f"the turn's messages have more than {MAX_TURN_BYTES:,} bytes")
         state.last_seq += 1
         spoken = role is not MessageRole.USER
         message = Message.model_construct(

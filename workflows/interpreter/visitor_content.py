@@ -49,7 +49,7 @@ def content_of(
                     id=str(file.get("id")),
                     name=str(file.get("name", "")),
                     media_type=str(file.get("media_type", "application/octet-stream")),
-                    size=int(str(file.get("size", 0))),
+                    size=_size(file.get("size")),
                 )
                 for file in message.files
             ]
@@ -57,6 +57,10 @@ def content_of(
             return FilesContent(files=files, text=text), text
         case EventInput(name=name, data=data):
             return EventContent(name=name, data=data), None
+
+
+def _size(given: Any) -> int:
+    return given if isinstance(given, int) and given >= 0 else 0
 
 
 def shown(value: Any, phrase: Callable[[str], str]) -> str:

@@ -22,7 +22,7 @@ from flow_schema.nodes import (
 )
 from flow_schema.turns import ConversationStatus, Visit, Waiting
 from flow_schema.variables import CoercionError, coerce
-from workflows.interpreter.context import MASK, StepContext, first_line
+from workflows.interpreter.context import MASK, StepContext, first_line, without
 from workflows.interpreter.effects import Effects
 from workflows.interpreter.graph import FlowGraph
 from workflows.interpreter.outcomes import (
@@ -40,6 +40,7 @@ from workflows.interpreter.outcomes import (
     Stuck,
 )
 from workflows.interpreter.phrases import phrase
+from workflows.interpreter.rules import as_text
 from workflows.interpreter.state import KEPT_PATH, ConversationState, Frame
 from workflows.interpreter.steps.action import action
 from workflows.interpreter.steps.ai import ai
@@ -216,10 +217,11 @@ class Walk:
 
     def _failed(self, ctx: StepContext, message: str, detail: dict[str, Any]) -> Outcome:
         """The error exit if there is one, else stuck."""
+        reason = without(message, self.personal_values())
         if ctx.frame.record is not None:
-            ctx.frame.record.error = first_line(message, 500)
+            ctx.frame.record.error = first_line(reason, 500)
         if not ctx.has_edge("error"):
-            return Stuck(message)
+            return Stuck(reason)
         variable = getattr(ctx.node.data, "save_error_to", None)
         if variable is not None:
             error: Any = {**detail, "message": message}
@@ -311,6 +313,17 @@ class Walk:
         state.waiting, state.deadline, state.accepts_reply = None, None, False
         state.agent, state.escalation, state.suspended, state.callback_id = None, None, None, None
         state.outbox_changed = True
+
+    def personal_values(self) -> list[str]:
+        """Values of personal variables in all flows in progress, which details and errors must not show."""
+        return [
+            as_text(value)
+            for frame in self.state.frames
+            for name, value in frame.variables.items()
+            if name in self.graphs[frame.flow].personal
+            and isinstance(value, str | int | float)
+            and as_text(value).strip()
+        ]
 
     def setting_text(self, name: str) -> str:
         """A text of the flow's settings, rendered; a bad formula there falls back to nothing."""

@@ -110,11 +110,11 @@ def _moment(value: object, ctx: StepContext) -> datetime:
             moment = datetime.combine(datetime.fromisoformat(value).date(), time(0, 0))
         else:
             moment = datetime.fromisoformat(value)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone(ctx.timezone))
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise StepFailed(f"“{as_text(value)[:80]}” is no date to wait until") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone(ctx.timezone))
-    return moment.astimezone(UTC)
 
 
 def _run_flow(it: RunFlow, ctx: StepContext) -> Outcome:

@@ -29,6 +29,7 @@ from workflows.interpreter.steps.api_call import find
 
 MAX_TOOL_RESULT = 8_000
 MAX_KEPT_MESSAGES = 60
+MAX_KEPT_CHARACTERS = 200_000
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
         if local["calls"] >= task.max_calls:
             raise StepFailed(f"the model was called {task.max_calls} times without coming to an answer")
         answer, spoken = await _call(node, task, ctx, ask_model)
+        if not answer.tool_calls and not answer.text.strip():
+            raise StepFailed(f"{answer.model} gave an empty answer")
         local["calls"] += 1
         local["messages"].append(
             {
@@ -102,8 +105,6 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
             ctx.say(TextContent(text=answer.text), stream_id=spoken.stream_id, usage=spoken.usage)
         if answer.tool_calls:
             continue
-        if not answer.text.strip():
-            raise StepFailed(f"{answer.model} gave an empty answer")
         if task.save_to:
             ctx.set(task.save_to, answer.text)
         if not task.converse:
@@ -181,4 +182,7 @@ def _finish_tool(ctx: StepContext, call_id: str, result: Any) -> None:
 def _remember(ctx: StepContext) -> None:
     """A retry of this step goes on after the last finished call, with the keys that come next."""
     ctx.local["resume_calls"] = ctx.frame.calls
-    del ctx.local["messages"][: -2 * MAX_KEPT_MESSAGES]
+    messages = ctx.local["messages"]
+    del messages[: -2 * MAX_KEPT_MESSAGES]
+    while len(messages) > 1 and sum(len(entry["content"]) for entry in messages) > MAX_KEPT_CHARACTERS:
+        del messages[0]
