@@ -26,7 +26,7 @@ class Chat {
     this.pending = new Map(); // message id -> {element, input}
     this.drafts = new Map(); // stream id -> {made, show, attempt, text}
     this.early = []; // live messages that wait for the typing pause of the one before
-    this.showing = null;
+    this.showing = false;
     this.control = null;
     this.waiting = null;
     this.status = "active";
@@ -229,22 +229,25 @@ class Chat {
     if (this.messages.has(message.seq) || this.early.some((one) => one.seq === message.seq)) return;
     this.early.push(message);
     this.early.sort((one, other) => one.seq - other.seq);
-    this.showing ??= this.showEarly();
+    if (!this.showing) this.showEarly();
   }
 
   async showEarly() {
+    const log = this.entries; // another conversation has another
+    this.showing = true;
     while (this.early.length) {
       const message = this.early.shift();
       if (message.typing_seconds > 0 && message.role === "assistant") {
         this.showTyping(true);
         await pause(Math.min(message.typing_seconds, 10) * 1000);
+        if (log !== this.entries) return;
         this.showTyping(false);
       }
       this.place(message);
       this.drawControl();
       this.scroll();
     }
-    this.showing = null;
+    this.showing = false;
   }
 
   place(message) {

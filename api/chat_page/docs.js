@@ -104,6 +104,7 @@ function operation(path, method, about) {
     element("code", {}, path), element("span", { className: "what" }, about.summary ?? "")), inside);
 }
 
+part("credentials").addEventListener("submit", (event) => event.preventDefault());
 part("title").textContent = `${api.info.title} ${api.info.version}`;
 part("about").replaceChildren(...markdown(api.info.description ?? ""));
 const groups = new Map();

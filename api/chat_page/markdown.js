@@ -30,6 +30,18 @@ function lines(text) {
   return text.split("\n").flatMap((line, index) => (index ? [element("br"), line] : [line])).filter((part) => part !== "");
 }
 
+const BULLET = /^\s*[-*+]\s+/;
+const NUMBER = /^\s*\d{1,4}[.)]\s+/;
+
+/** Lines of a list with those that go on from the line before put to it. */
+function joined(taken, mark) {
+  return taken.reduce((items, one) => {
+    if (mark.test(one) || !items.length) items.push(one);
+    else items[items.length - 1] += ` ${one.trim()}`;
+    return items;
+  }, []);
+}
+
 export function markdown(text) {
   const blocks = [];
   const source = String(text).replace(/\r\n?/g, "\n").split("\n");
@@ -54,12 +66,12 @@ export function markdown(text) {
       index += 1;
     } else if (/^\s*>/.test(line)) {
       blocks.push(element("blockquote", {}, inline(take((one) => /^\s*>/.test(one)).map((one) => one.replace(/^\s*>\s?/, "")).join("\n"))));
-    } else if (/^\s*[-*+]\s/.test(line)) {
-      const items = take((one) => /^\s*[-*+]\s/.test(one));
-      blocks.push(element("ul", {}, items.map((one) => element("li", {}, inline(one.replace(/^\s*[-*+]\s+/, ""))))));
-    } else if (/^\s*\d{1,4}[.)]\s/.test(line)) {
-      const items = take((one) => /^\s*\d{1,4}[.)]\s/.test(one));
-      const list = element("ol", {}, items.map((one) => element("li", {}, inline(one.replace(/^\s*\d+[.)]\s+/, "")))));
+    } else if (BULLET.test(line)) {
+      const items = joined(take((one) => BULLET.test(one) || /^\s{2,}\S/.test(one)), BULLET);
+      blocks.push(element("ul", {}, items.map((one) => element("li", {}, inline(one.replace(BULLET, ""))))));
+    } else if (NUMBER.test(line)) {
+      const items = joined(take((one) => NUMBER.test(one) || /^\s{2,}\S/.test(one)), NUMBER);
+      const list = element("ol", {}, items.map((one) => element("li", {}, inline(one.replace(NUMBER, "")))));
       list.start = Number.parseInt(items[0], 10);
       blocks.push(list);
     } else {
