@@ -43,15 +43,16 @@ def details(session: Session) -> str:
     if state.end_reason:
         lines.append(f"**Ended** {_escape(state.end_reason)}")
     lines.append(f"**Turns** {state.turns} · **messages** {state.last_seq} · **language** {state.language}")
-    lines += ["", "**Path**", *(_visit(visit, session) for visit in state.path[-SHOWN_VISITS:])]
+    lists = ["**Path**", "", *(_visit(visit, session) for visit in state.path[-SHOWN_VISITS:])]
     variables = session.visible_variables()
     if variables:
-        lines += [
+        lists += [
             "",
             "**Variables**",
+            "",
             *(f"- `{name}` = {_value(value)}" for name, value in variables.items()),
         ]
-    return "\n\n".join(lines[:6]) + "\n" + "\n".join(lines[6:])
+    return "\n\n".join(lines) + "\n\n" + "\n".join(lists)
 
 
 def _visit(visit: Visit, session: Session) -> str:
