@@ -1,16 +1,20 @@
 """The comparisons of `condition` nodes, forgiving where people mean the same.
 
-Texts compare without case and without surrounding space. A text that reads as a number or a date compares as
-one with a number or a date. An order between things that have none is false, never an error.
+Texts compare without case and without surrounding space. A text that reads as a number, a date or a yes or no
+compares as one with a number, a date or a yes or no; it is read as variables read it. An order between things
+that have none is false, never an error.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from flow_schema.flow import VariableType
 from flow_schema.nodes.condition import Operator
+from flow_schema.variables import CoercionError, coerce
 
 Matches = Callable[[str, str], bool]
 
@@ -83,23 +87,21 @@ def number(value: Any) -> float | int | None:
     if isinstance(value, str):
         text = value.strip()
         try:
-            return int(text) if text.lstrip("+-").isdigit() else float(text)
+            read = int(text) if text.lstrip("+-").isdigit() else float(text)
         except ValueError:
             return None
+        return read if math.isfinite(read) and "_" not in text else None  # "nan" and "1_000" are words
     return None
 
 
 def moment(value: Any) -> datetime | None:
-    """The time a text in ISO 8601 means; a day is its midnight, a time without zone is UTC."""
-    if not isinstance(value, str) or len(value) < 10:
+    """The time that a text in ISO 8601 or day first (`31/12/2026`) means; a day is its midnight, UTC if no zone."""
+    if not isinstance(value, str) or len(value) < 8:
         return None
-    try:
-        if len(value) == 10:
-            day = date.fromisoformat(value)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
+    written = _read(value, "datetime")
+    if written is None:
         return None
+    parsed = datetime.fromisoformat(written)
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
@@ -108,7 +110,8 @@ def same(left: Any, right: Any) -> bool:
     if left is None or right is None:
         return is_empty(left) and is_empty(right)
     if isinstance(left, bool) or isinstance(right, bool):
-        return fold(left) == fold(right)
+        known, other = (left, right) if isinstance(left, bool) else (right, left)
+        return _read(other, "boolean") is known
     left_number, right_number = number(left), number(right)
     if left_number is not None and right_number is not None:
         return left_number == right_number
@@ -131,7 +134,7 @@ def contains(left: Any, right: Any) -> bool:
 
 def order(left: Any, right: Any) -> int | None:
     """-1, 0 or 1; None where the two have no order."""
-    left_number, right_number = number(left), number(right)
+    left_number, right_number = _quantity(left), _quantity(right)
     if left_number is not None and right_number is not None:
         return (left_number > right_number) - (left_number < right_number)
     left_moment, right_moment = moment(left), moment(right)
@@ -140,6 +143,22 @@ def order(left: Any, right: Any) -> int | None:
     if isinstance(left, str) and isinstance(right, str) and left_number is None and right_number is None:
         return (fold(left) > fold(right)) - (fold(left) < fold(right))
     return None
+
+
+def _quantity(value: Any) -> float | int | None:
+    """As `number`, also of texts such as `9,5`, which order leaves no doubt about."""
+    found = number(value)
+    if found is None and isinstance(value, str) and moment(value) is None:
+        found = _read(value, "number")
+    return found
+
+
+def _read(value: Any, kind: VariableType) -> Any:
+    """The value as a variable of that type would hold it, or None."""
+    try:
+        return coerce(value, kind)
+    except CoercionError:
+        return None
 
 
 def _entries(value: Any) -> list[Any]:

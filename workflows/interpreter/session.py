@@ -139,11 +139,9 @@ class Session:
                 raise Refused(Refusal.STALE_PROMPT, "that question is no longer open: answer the newest one")
             known = {option["id"] for option in state.frame.local.get("options", [])}
             unknown = [option for option in message.input.options if option not in known]
-            if unknown or not message.input.options:
-                raise Refused(
-                    Refusal.UNKNOWN_OPTION,
-                    f"no option {', '.join(unknown) or '(empty)'}: choose from {', '.join(sorted(known))}",
-                )
+            if unknown or not (message.input.options or state.frame.local.get("several")):
+                wrong = f"there is no option {', '.join(unknown)}" if unknown else "no option was chosen"
+                raise Refused(Refusal.UNKNOWN_OPTION, f"{wrong}: choose from {', '.join(sorted(known))}")
 
     # --- the visitor ----------------------------------------------------------------------------
 

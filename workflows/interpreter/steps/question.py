@@ -27,7 +27,8 @@ async def question(node: QuestionNode, ctx: StepContext) -> Outcome:
         case VisitorSaid(input=ChoiceInput(options=chosen)):
             known = {option["id"] for option in ctx.local["options"]}
             picked = list(dict.fromkeys(chosen))
-            return await _answered(node, ctx, picked if picked and known >= set(picked) else None, "")
+            fits = known >= set(picked) and (node.data.multiple or bool(picked))
+            return await _answered(node, ctx, picked if fits else None, "")
         case VisitorSaid(input=TextInput(text=text)):
             return await _answered(node, ctx, await _find(node, ctx, text), text)
         case VisitorSaid(input=ValueInput(value=value)) if value is not None:
@@ -50,6 +51,7 @@ def _ask(node: QuestionNode, ctx: StepContext) -> Outcome:
     if not options:
         raise StepFailed("the list of options is empty, and `other` leads nowhere")
     ctx.local["options"] = options
+    ctx.local["several"] = data.multiple
     prompt = ctx.say(
         ChoicesContent(
             text=ctx.text(data.text),
@@ -119,30 +121,28 @@ async def _find(node: QuestionNode, ctx: StepContext, text: str) -> list[str] | 
     if not node.data.multiple:
         found = await _find_one(node, ctx, text)
         return [found] if found else None
-    whole = await _find_one(node, ctx, text, by_meaning=False)
-    if whole:
+    if whole := match_exact(text, _candidates(ctx)):
         return [whole]
-    found_ids: list[str] = []
-    for part in re.split(r"[,;\n]|\s+(?:y|e|and|&)\s+", text):
-        if part.strip():
-            found = await _find_one(node, ctx, part)
-            if found is None:
-                return None
-            found_ids.append(found)
-    return list(dict.fromkeys(found_ids)) or None
+    parts = [part for part in re.split(r"[,;\n]|\s+(?:y|e|and|&)\s+", text) if part.strip()]
+    found_ids = [await _find_one(node, ctx, part) for part in parts]
+    known = [option_id for option_id in found_ids if option_id is not None]
+    if len(parts) > 1 and not known:
+        found = await _find_one(node, ctx, text)  # a comma may be a part of the option's own name
+        return [found] if found else None
+    return list(dict.fromkeys(known)) if known and len(known) == len(parts) else None
 
 
-async def _find_one(
-    node: QuestionNode, ctx: StepContext, text: str, *, by_meaning: bool = True
-) -> str | None:
+def _candidates(ctx: StepContext) -> list[Candidate]:
+    return [Candidate(option["id"], (option["label"], *option["names"])) for option in ctx.local["options"]]
+
+
+async def _find_one(node: QuestionNode, ctx: StepContext, text: str) -> str | None:
     matching = node.data.matching
-    candidates = [
-        Candidate(option["id"], (option["label"], *option["names"])) for option in ctx.local["options"]
-    ]
+    candidates = _candidates(ctx)
     found = match_exact(text, candidates)
     if found is None and matching.fuzzy:
         found = match_fuzzy(text, candidates, matching.fuzzy_threshold)
-    if found is None and matching.semantic and by_meaning:
+    if found is None and matching.semantic:
         recognized = await ctx.effects.recognize_intent(
             RecognizeIntent(
                 context=ctx.effect(),
