@@ -23,6 +23,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowHistory,
     WorkflowUpdateFailedError,
@@ -110,7 +111,10 @@ async def _answer(name: str, world_id: str, argument: Any) -> Any:
 
 @activity.defn(name="load_flow")
 async def load_flow(request: LoadFlow) -> FlowBundle:
-    return WORLDS[request.chatbot_id].flows()
+    world = WORLDS.get(request.chatbot_id)
+    if world is None:
+        raise ApplicationError("the dialogue is over", non_retryable=True)
+    return world.flows()
 
 
 @activity.defn(name="flush_transcript")
@@ -378,17 +382,22 @@ class TemporalConversation:
         try:
             histories = await self.histories()
         finally:
-            try:
-                await self.handle.terminate("the dialogue is over")
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
+            await self._terminate()
             WORLDS.pop(self.conversation_id, None)
         replayer = Replayer(
             workflows=[ConversationWorkflow], data_converter=pydantic_data_converter, workflow_runner=SANDBOX
         )
         for history in histories:
             await replayer.replay_workflow(history)
+
+    async def _terminate(self) -> None:
+        """Ends the newest run, also one that begins meanwhile."""
+        while (await self.handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            try:
+                await self.handle.terminate("the dialogue is over")
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
 
     async def histories(self) -> list[WorkflowHistory]:
         """Of all runs, the newest first."""
