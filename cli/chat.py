@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import httpx2
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.text import Text
@@ -239,7 +239,7 @@ def render(content: Json) -> list[Any]:
                 for number, option in enumerate(content["options"], 1)
             ]
             hint = "\nchoose several, such as 1,3" if content["multiple"] else ""
-            return [Text(content["text"] + "\n" + "\n".join(lines) + hint)]
+            return [Group(Markdown(content["text"]), Text("\n".join(lines) + hint))]
         case "input":
             field = content["field"]
             details = [str(field["kind"])]
@@ -249,7 +249,7 @@ def render(content: Json) -> list[Any]:
             if isinstance(field.get("statement"), str):
                 details.append(field["statement"])
             skip = "" if content["required"] else " · /skip"
-            return [Text.assemble(content["text"], ("\n" + ", ".join(details) + skip, "dim"))]
+            return [Group(Markdown(content["text"]), Text(", ".join(details) + skip, style="dim"))]
         case "csat":
             return [Text(f"{content['text']}\n1 … 5")]
         case "cards":

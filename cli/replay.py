@@ -76,17 +76,15 @@ def show(console: Console, story: Json) -> None:
         f"status [bold]{state['status']}[/] · language {state['language']} · "
         f"version {state['flow_version_id']} · {state['last_seq']} messages"
     )
-    for _, kind, item in sorted(
-        [(_moment(visit["entered_at"]), 0, visit) for visit in story["visits"]]
-        + [(_moment(message["created_at"]), 1, message) for message in story["messages"]],
-        key=lambda entry: (entry[0], entry[1], entry[2].get("seq", entry[2].get("number"))),
-    ):
-        console.print(_visit_line(item) if kind == 0 else _message_line(item))
-        if kind == 0 and item["changes"]:
-            for name, value in item["changes"].items():
+    for visit, messages in by_visit(story["visits"], story["messages"]):
+        if visit is not None:
+            console.print(_visit_line(visit))
+            for name, value in visit["changes"].items():
                 console.print(Text(f"        {name} = {orjson.dumps(value).decode()}", style="yellow"))
-        if kind == 0 and item.get("error"):
-            console.print(Text(f"        failed: {item['error']}", style="red"))
+            if visit.get("error"):
+                console.print(Text(f"        failed: {visit['error']}", style="red"))
+        for message in messages:
+            console.print(_message_line(message))
     waiting = state.get("waiting")
     if waiting:
         until = f" until {waiting['until']}" if waiting.get("until") else ""
@@ -94,6 +92,27 @@ def show(console: Console, story: Json) -> None:
             f"\n[bold]waits[/] for {waiting['kind']} at “{waiting['node_label'] or waiting['node_id']}”"
             f" since {waiting['since']}{until}" + (f": {waiting['reason']}" if waiting.get("reason") else "")
         )
+
+
+def by_visit(visits: list[Json], messages: list[Json]) -> list[tuple[Json | None, list[Json]]]:
+    """Put each message to the visit in which it was said; those before any visit come first, under None.
+
+    Everything of a turn has the same time, so that a message's node decides, and its place among the others.
+    """
+    grouped: list[tuple[Json | None, list[Json]]] = [(None, []), *((visit, []) for visit in visits)]
+    place = 0
+    for message in messages:
+        said = _moment(message["created_at"])
+        for index, (visit, _) in enumerate(grouped):
+            if visit is None or index < place or _moment(visit["entered_at"]) > said:
+                continue
+            if message.get("node_id") == visit["node_id"]:
+                place = index
+                break
+            if message["role"] in {"user", "agent"} and _moment(visit["entered_at"]) < said:
+                place = index
+        grouped[place][1].append(message)
+    return [(visit, said) for visit, said in grouped if visit is not None or said]
 
 
 def _visit_line(visit: Json) -> Text:

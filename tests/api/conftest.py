@@ -90,12 +90,12 @@ async def platform(api_settings: Settings) -> AsyncIterator[Platform]:
 
 
 class serve_api:  # noqa: N801 - used like a function
-    """Runs the API on a free port while the block lasts; gives its address."""
+    """Runs the API while the block lasts, on a free port unless one is given; gives its address."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, port: int = 0) -> None:
         from api.app import create_app
 
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         app = create_app(settings.model_copy(update={"api_url": self.url, "app_url": self.url}))

@@ -1,0 +1,131 @@
+"""The edges of the API: pages, limits, health, request ids, other origins, and parts that are down."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import httpx2
+from pydantic import SecretStr
+
+from api.pages import FOLDER
+from core.settings import Settings
+from tests.api.conftest import Platform, serve_api
+from tests.api.dialogue import GREETING, Chat, problem, publish
+
+
+async def test_pages_load_nothing_from_elsewhere(visitor: httpx2.AsyncClient) -> None:
+    for path in ("/", "/chat/anything", "/docs"):
+        page = await visitor.get(path)
+        assert page.status_code == 200
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert not re.search(r"<script(?![^>]*\bsrc=)|\bon\w+=|\bstyle=|https?://", page.text)
+        for asset in re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.text):
+            answer = await visitor.get(asset)
+            assert answer.status_code == 200, asset
+            again = await visitor.get(asset, headers={"If-None-Match": answer.headers["etag"]})
+            assert again.status_code == 304
+    assert (await visitor.get("/assets/chat/../app.py")).status_code == 404
+    assert (await visitor.get("/assets/chat/%2e%2e%2fapp.py")).status_code == 404
+
+
+def test_scripts_never_write_markup() -> None:
+    for script in FOLDER.glob("*.js"):
+        source = script.read_text()
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", source
+        )
+        for imported in re.findall(r'from "([^"]+)"', source):
+            assert (FOLDER / imported).exists(), imported
+
+
+async def test_the_home_page_lists_what_can_be_talked_to(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    bot = await publish(team, GREETING)
+    draft = (await team.post("/api/v1/chatbots", json={"name": "Borrador"})).json()
+    slugs = {one["slug"] for one in (await visitor.get("/api/v1/widget")).json()["bots"]}
+    assert bot["slug"] in slugs
+    assert draft["slug"] not in slugs
+    status = await visitor.get(f"/api/v1/widget/{draft['slug']}/status")
+    assert status.json() == {"status": "offline", "accepting": False}
+    assert (await visitor.get(f"/api/v1/widget/{bot['slug']}/status")).json()["status"] == "online"
+    config = (await visitor.get(f"/api/v1/widget/{bot['slug']}/config")).json()
+    assert (config["language"], config["languages"], config["triggers"]) == ("es", ["es"], [])
+    assert problem(await visitor.get(f"/api/v1/widget/{draft['slug']}/config")) == "not-found"
+
+
+async def test_health(visitor: httpx2.AsyncClient) -> None:
+    for path in ("/health", "/health/live"):
+        assert (await visitor.get(path)).json() == {"status": "ok"}
+    ready = (await visitor.get("/health/ready")).json()
+    assert ready == {"status": "ok", "database": True, "temporal": True, "events": True, "workers": True}
+
+
+async def test_request_ids_go_out_as_they_came_in(visitor: httpx2.AsyncClient) -> None:
+    given = await visitor.get("/health", headers={"X-Request-ID": "mine-1"})
+    assert given.headers["x-request-id"] == "mine-1"
+    made = await visitor.get("/health", headers={"X-Request-ID": "no good"})
+    assert re.fullmatch(r"[0-9a-f]{32}", made.headers["x-request-id"])
+
+
+async def test_other_sites_may_use_the_widget(visitor: httpx2.AsyncClient) -> None:
+    answer = await visitor.options(
+        "/api/v1/widget/x/chat",
+        headers={
+            "Origin": "https://shop.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        },
+    )
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_visitors_who_send_too_fast_are_told_when_to_go_on(
+    team: httpx2.AsyncClient, platform: Platform
+) -> None:
+    bot = await publish(team, GREETING)
+    limited = platform.settings.model_copy(
+        update={"rate_limit_visitor_per_minute": 3, "rate_limit_address_per_minute": 8}
+    )
+    async with serve_api(limited) as url, httpx2.AsyncClient(base_url=url, timeout=20) as http:
+        chat = Chat(http, bot["slug"])
+        await chat.open()
+        answers = [await chat.post({"type": "event", "name": "seen"}) for _ in range(3)]
+        answer = answers[-1]
+        assert [one.status_code for one in answers] == [200] * 3
+        assert '"conversation";r=0' in answer.headers["ratelimit"]
+        assert '"conversation";q=3;w=60' in answer.headers["ratelimit-policy"]
+        refused = await chat.post({"type": "event", "name": "seen"})
+        assert (refused.status_code, problem(refused)) == (429, "rate-limited")
+        assert 1 <= int(refused.headers["retry-after"]) <= 61
+        reads = [await http.get(f"{chat.path}/config") for _ in range(4)]
+        assert problem(reads[-1]) == "rate-limited"
+
+
+async def test_hosts_that_are_not_ours_are_refused(platform: Platform) -> None:
+    strict = platform.settings.model_copy(update={"allowed_hosts": ("chat.example",)})
+    async with serve_api(strict) as url, httpx2.AsyncClient(base_url=url) as http:
+        assert problem(await http.get("/health")) == "bad-request"
+        assert (await http.get("/health", headers={"Host": "chat.example:8000"})).status_code == 200
+
+
+async def test_without_its_servers_the_api_says_so(platform: Platform) -> None:
+    lost = Settings(
+        secret_key=SecretStr("x" * 40),
+        database_url="postgresql://nobody@127.0.0.1:9/none",
+        temporal_address="127.0.0.1:9",
+        data_dir=platform.settings.data_dir,
+    )
+    async with serve_api(lost) as url, httpx2.AsyncClient(base_url=url, timeout=30) as http:
+        assert (await http.get("/health")).status_code == 200
+        ready = await http.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (503, "degraded")
+        for path in ("/api/v1/widget", f"/api/v1/widget/{uuid4()}/config"):
+            answer = await http.get(path)
+            assert (answer.status_code, problem(answer)) == (503, "unavailable")
+            assert answer.headers["retry-after"]
