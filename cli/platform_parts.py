@@ -207,7 +207,7 @@ class Platform:
                     title="Temporal",
                     command=server.command(),
                     healthy=lambda _pid: is_serving(client),
-                    environment={},
+                    environment=server.environment(),
                     stop_seconds=15,
                 )
             )

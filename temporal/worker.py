@@ -40,6 +40,11 @@ _PASSED_THROUGH = (
 """Pure of effects and costly to import: shared with workflows by the sandbox."""
 _HEARTBEAT = timedelta(seconds=1)
 """How soon a running effect learns that it was cancelled."""
+_TURN_POLLS = 10
+"""How many of the worker's requests for turns wait at the server at once."""
+_OPENING_POLLS = 0.4
+"""The share of them that also takes conversations it has not in memory: the SDK's default is one request in
+all, through which every opening would have to pass."""
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
 
@@ -82,6 +87,8 @@ def build_workers(
                         else max_cached_workflows
                     ),
                     max_concurrent_workflow_tasks=settings.worker_max_concurrent_workflow_tasks,
+                    max_concurrent_workflow_task_polls=_TURN_POLLS,
+                    nonsticky_to_sticky_poll_ratio=_OPENING_POLLS,
                     max_concurrent_activities=settings.worker_max_concurrent_activities,
                     max_concurrent_local_activities=settings.worker_max_concurrent_local_activities,
                     sticky_queue_schedule_to_start_timeout=timedelta(
