@@ -361,10 +361,13 @@ class Settings(BaseSettings):
         le=1000,
     )
     rate_limit_visitor_per_minute: int = Field(
-        60, title="Visitor rate", description="Messages a minute and conversation; 0 means no limit.", ge=0
+        1_200, title="Visitor rate", description="Messages a minute and conversation; 0 means no limit.", ge=0
     )
     rate_limit_address_per_minute: int = Field(
-        600, title="Address rate", description="Widget requests a minute and address; 0 means no limit.", ge=0
+        30_000,
+        title="Address rate",
+        description="Widget requests a minute and address; 0 means no limit.",
+        ge=0,
     )
     rate_limit_key_per_minute: int = Field(
         6000, title="API key rate", description="Requests a minute and API key; 0 means no limit.", ge=0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.errors import NotFoundError
@@ -54,8 +54,17 @@ class ConversationRepository:
         if mode is not None:
             query = query.where(ConversationRow.mode == mode)
         if before is not None:
-            query = query.where(col(ConversationRow.id) < before)
-        return [*await self.session.exec(query.order_by(col(ConversationRow.id).desc()).limit(limit))]
+            # Ids of conversations are made from their openings, so that they say nothing of their age.
+            seen = (
+                select(ConversationRow.started_at)
+                .where(ConversationRow.organization_id == self.organization_id, ConversationRow.id == before)
+                .scalar_subquery()
+            )
+            query = query.where(
+                tuple_(col(ConversationRow.started_at), col(ConversationRow.id)) < tuple_(seen, before)
+            )
+        newest_first = (col(ConversationRow.started_at).desc(), col(ConversationRow.id).desc())
+        return [*await self.session.exec(query.order_by(*newest_first).limit(limit))]
 
 
 @dataclass(frozen=True)

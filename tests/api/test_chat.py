@@ -248,3 +248,29 @@ async def test_a_callback_wakes_its_conversation_once(
     assert (again.status_code, again.json()) == (200, {"outcome": "received"})
     other = await visitor.post(path, json={"status": "refused"})
     assert (other.status_code, problem(other)) == (410, "callback-used")
+
+
+async def test_conversations_are_listed_newest_first(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    bot = await publish(team, GREETING)
+    opened = []
+    for _ in range(5):
+        chat = Chat(visitor, bot["slug"])
+        await chat.open()
+        opened.append(chat.conversation)
+    listing = f"/api/v1/chatbots/{bot['id']}/conversations"
+    for _ in range(200):
+        if len((await team.get(listing)).json()["conversations"]) == 5:
+            break
+        await asyncio.sleep(0.05)
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        params = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        page = (await team.get(listing, params=params)).json()
+        seen += [row["conversation_id"] for row in page["conversations"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == opened[::-1]
