@@ -1,4 +1,7 @@
-"""What routes ask for: the process's resources, who calls, and what a call may do."""
+"""What routes ask for: the process's resources, who calls, and what a call may do.
+
+All are coroutines: the framework would hand a plain function to a thread at every request.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _key_header = APIKeyHeader(
 )
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     found: Resources = request.app.state.resources
     return found
 
@@ -64,7 +67,7 @@ Team = Annotated[Caller, Depends(_caller)]
 """A caller with an API key; routes that take it answer 401 to everybody else."""
 
 
-def bearer_token(
+async def bearer_token(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> str | None:
     """Return the bearer token of a request, if it has one."""

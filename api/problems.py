@@ -149,7 +149,13 @@ def validation_problem(error: RequestValidationError) -> RequestError:
         place = [str(part) for part in finding["loc"]]
         where, rest = (place[0], place[1:]) if place else ("", [])
         pointer = "/" + "/".join(_escape(part) for part in rest) if where == "body" else ".".join(place)
-        findings.append({"detail": finding["msg"], "pointer": pointer, "code": finding["type"]})
+        findings.append(
+            {
+                "detail": finding["msg"].removeprefix("Value error, "),
+                "pointer": pointer,
+                "code": finding["type"],
+            }
+        )
     first = f" {findings[0]['pointer']}: {findings[0]['detail']}." if findings else ""
     return UnprocessableError(f"The request's content is not valid.{first}", errors=findings)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from core.errors import MessageReusedError, NotFoundError, UnavailableError
 from database.database import Database
+from database.public_lookup import organization_of_conversation
 from database.repositories import ConversationRepository, TranscriptRepository
 from database.tables import ConversationRow
 from flow_schema.turns import (
@@ -80,6 +82,14 @@ class Transcripts:
         """Return the conversation's row, once it has been written."""
         async with self._database.session() as session:
             return await ConversationRepository(session, organization_id).find(conversation_id)
+
+    async def is_older(self, organization_id: UUID, conversation_id: UUID, seconds: int) -> bool:
+        """Tell whether a conversation began longer ago than `seconds`; one that nobody has seen did not."""
+        async with self._database.session() as session:
+            if await organization_of_conversation(session, conversation_id) is None:
+                return False
+            row = await ConversationRepository(session, organization_id).find(conversation_id)
+        return row is not None and datetime.now(UTC) - row.started_at > timedelta(seconds=seconds)
 
     async def stored_reply(
         self, organization_id: UUID, conversation_id: UUID, message_id: str, input_hash: str

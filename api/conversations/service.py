@@ -52,7 +52,10 @@ async def owned(parts: Resources, organization_id: UUID, conversation_id: UUID) 
     try:
         snapshot = await parts.gateway.snapshot(str(conversation_id))
     except ConversationClosedError:
-        raise NotFoundError(f"There is no conversation {conversation_id}.") from None
+        row = await parts.transcripts.row(organization_id, conversation_id)  # written if it has just ended
+        if row is None:
+            raise NotFoundError(f"There is no conversation {conversation_id}.") from None
+        return Place(conversation_id, row.chatbot_id, row.flow_version_id)
     if snapshot.organization_id != str(organization_id):
         raise NotFoundError(f"There is no conversation {conversation_id}.")
     return Place(conversation_id, UUID(snapshot.chatbot_id), UUID(snapshot.flow_version_id))

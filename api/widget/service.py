@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -116,9 +115,9 @@ async def _open(
     if request.conversation_id and as_uuid(request.conversation_id, "conversation") != conversation_id:
         raise AuthenticationError("This conversation needs its visitor token.")
     flow = bot.deployed()
-    row = await parts.transcripts.row(bot.organization_id, conversation_id)
-    lifetime = timedelta(seconds=parts.settings.opening_token_seconds)
-    if row is not None and datetime.now(UTC) - row.started_at > lifetime:
+    if await parts.transcripts.is_older(
+        bot.organization_id, conversation_id, parts.settings.opening_token_seconds
+    ):
         raise GoneError("That opening is too long ago to be repeated; open a new conversation.")
     given = request.input
     opening = given if isinstance(given, StartInput) else StartInput(type="start", text=_text_of(given))
