@@ -16,8 +16,9 @@ class ConnectionBrokenError(Exception):
 class HttpConnection(asyncio.Protocol):
     """Sends JSON and reads JSON, one request at a time. Answers need a Content-Length."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, port: int) -> None:
         self._host = host
+        self._port = port
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
@@ -28,23 +29,30 @@ class HttpConnection(asyncio.Protocol):
     async def open(cls, url: str) -> HttpConnection:
         """Connect to `url` (`http://host:port`). Raises OSError."""
         address = urlsplit(url)
-        assert address.hostname is not None
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: cls(address.netloc), address.hostname, address.port or 80
-        )
+        connection = cls(address.hostname or "", address.port or 80)
+        await connection._connect()
         return connection
 
+    async def _connect(self) -> None:
+        self._received.clear()
+        self._body_at = -1
+        await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
+
     async def post(self, path: str, body: object, token: str | None = None) -> tuple[int, bytes]:
-        """Return status and body of the answer. Raises ConnectionBrokenError."""
+        """Return status and body of the answer.
+
+        A connection that the server closed while it was idle is opened anew; one that breaks under a
+        request raises ConnectionBrokenError.
+        """
         data = orjson.dumps(body)
         authorization = f"Authorization: Bearer {token}\r\n" if token else ""
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nContent-Type: application/json\r\n"
             f"{authorization}Content-Length: {len(data)}\r\n\r\n"
         )
         if self._transport is None or self._transport.is_closing():
-            raise ConnectionBrokenError("the connection is closed")
+            await self._connect()
+        assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(head.encode("ascii") + data)
         return await self._answer
