@@ -39,7 +39,7 @@ async def verify(database_url: str, conversations: Sequence[Conversation]) -> Ve
             for row in await connection.fetch(_ROWS, list(batch)):
                 found[row["conversation_id"]].append(row)
             for key, conversation in batch.items():
-                _compare(conversation, found[key])
+                compare(conversation, found[key])
                 rows += len(found[key])
     finally:
         await connection.close()
@@ -57,7 +57,8 @@ async def _written(connection: Any, batch: dict[UUID, Conversation]) -> None:
         await asyncio.sleep(0.2)
 
 
-def _compare(conversation: Conversation, rows: Sequence[Any]) -> None:
+def compare(conversation: Conversation, rows: Sequence[Any]) -> None:
+    """Raise RowsDifferError unless the rows are what the visitor was told and said, numbered from 1."""
     told = {row["seq"]: _text(row["body"]) for row in rows if row["role"] != "user"}
     heard = {row["client_message_id"] for row in rows if row["role"] == "user"}
     if [row["seq"] for row in rows] != list(range(1, conversation.last_seq + 1)):
