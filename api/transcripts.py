@@ -53,7 +53,7 @@ class Transcripts:
         tail: list[Message] = []
         snapshot: ConversationSnapshot | None = None
         if row is None or row.status != ConversationStatus.ENDED.value:
-            tail, snapshot = await self._running(str(conversation_id))
+            tail, snapshot = await self._running(str(conversation_id), known=row is not None)
             if snapshot is not None and snapshot.organization_id != str(organization_id):
                 raise NotFoundError("There is no such conversation.")
         async with self._database.session() as session:
@@ -121,12 +121,19 @@ class Transcripts:
             input_hash=reply.body_hash,
         )
 
-    async def _running(self, conversation_id: str) -> tuple[list[Message], ConversationSnapshot | None]:
+    async def _running(
+        self, conversation_id: str, *, known: bool
+    ) -> tuple[list[Message], ConversationSnapshot | None]:
+        """What the workflow tells. Raises UnavailableError where no table could answer in its place."""
         try:
             tail, snapshot = await asyncio.gather(
                 self._gateway.tail(conversation_id), self._gateway.snapshot(conversation_id)
             )
-        except (ConversationClosedError, UnavailableError):
+        except ConversationClosedError:
+            return [], None
+        except UnavailableError:
+            if not known:
+                raise
             return [], None
         return tail, snapshot
 

@@ -525,6 +525,11 @@ class TeamReply(Turn):
     last_seq: int = Field(title="Last number", description="`seq` of the newest message.")
     messages: list[Message] = Field(default_factory=list, title="Messages", description="What it led to.")
     agent: Agent | None = Field(default=None, title="Agent", description="Who has the conversation now.")
+    action_hash: str = Field(
+        default="",
+        title="Action's hash",
+        description="`input_hash` of the action, to notice an id used for two different actions.",
+    )
 
 
 # --- snapshots -------------------------------------------------------------------------------------

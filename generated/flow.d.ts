@@ -1396,7 +1396,13 @@ export interface KeywordTrigger {
   match?: "is" | "contains";
 }
 
-/** How a typed answer finds its option: exact always, then fuzzy, then semantic. */
+/**
+ * How a typed answer finds its option: exact always, then fuzzy, then semantic.
+ *
+ * Labels in every language, values and synonyms count. Exact: without case, accents and outer punctuation.
+ * Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes, one in three does not;
+ * an answer that holds a name as whole words passes too.
+ */
 export interface Matching {
   /**
    * Fuzzy. Forgives typing errors.
@@ -1598,7 +1604,11 @@ export interface Option {
   synonyms?: string[];
 }
 
-/** Makes the options from a list at run time; the answer leaves through `next`. */
+/**
+ * Makes the options from a list at run time; the answer leaves through `next`.
+ *
+ * The options' ids are their places in the list: `1`, `2` and so on.
+ */
 export interface OptionSource {
   /**
    * List. A formula that gives a list of texts or objects.
@@ -2025,7 +2035,7 @@ export interface RunFlow {
 }
 
 /**
- * Runs JavaScript in a sandbox without network or clock.
+ * Runs JavaScript in a sandbox without network, files or waiting.
  *
  * The code is the body of a function of `variables`; what it returns is the result. Example:
  * `return {total: variables.items.reduce((sum, item) => sum + item.price, 0)}`.

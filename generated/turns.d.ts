@@ -577,6 +577,11 @@ export interface TeamReply {
   messages: Message[];
   /** Agent. Who has the conversation now. */
   agent: Agent | null;
+  /**
+   * Action's hash. `input_hash` of the action, to notice an id used for two different actions.
+   * Default: ""
+   */
+  action_hash: string;
 }
 
 /** Markdown. */

@@ -236,6 +236,7 @@ class ConversationGateway:
 
     async def team(self, conversation_id: str, message: TeamMessage) -> TeamReply:
         """Carry out an action of the team, once however often it is sent. Raises as `send`."""
+        expected = input_hash(message.action)
         handle = self._handle(conversation_id)
 
         async def call() -> TeamReply:
@@ -244,7 +245,13 @@ class ConversationGateway:
             )
             return reply
 
-        return await _within(_TEAM_SECONDS, call)
+        reply = await _within(_TEAM_SECONDS, call)
+        if reply.action_hash and reply.action_hash != expected:
+            raise MessageReusedError(
+                f"The action id {message.action_id} was used before for another action; "
+                "give each action an id of its own."
+            )
+        return reply
 
     async def callback(self, conversation_id: str, message: CallbackMessage, timeout: float) -> CallbackReply:
         """Hand a callback to its conversation.

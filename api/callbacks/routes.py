@@ -23,14 +23,9 @@ from temporal.gateway import CallbackUsedError, ConversationClosedError
 router = slice_router("/callbacks", "callbacks")
 
 _TIMEOUT_SECONDS = 20.0
-_KEPT_HEADERS = (
-    "content-type",
-    "user-agent",
-    "idempotency-key",
-    "x-request-id",
-    "x-event-id",
-    "x-event-type",
-)
+_DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "host", "connection"})
+"""Credentials, which have no place in a transcript, and what only the connection needs."""
+_MOST_HEADERS = 50
 _LONGEST_HEADER = 500
 _BODY = {
     "requestBody": {
@@ -49,7 +44,8 @@ class CallbackReceipt(Outgoing):
     """The conversation has the callback."""
 
     outcome: Literal["received", "duplicate"] = Field(
-        title="Outcome", description="`duplicate`: it had been received before, with the same content."
+        title="Outcome",
+        description="The conversation has it; `duplicate`: it had it before, with the same content.",
     )
 
 
@@ -88,9 +84,7 @@ async def _receive(token: str, request: Request, parts: Parts) -> CallbackReceip
     message = CallbackMessage(
         callback_id=row.id,
         body=body,
-        headers={
-            name: request.headers[name][:_LONGEST_HEADER] for name in _KEPT_HEADERS if name in request.headers
-        },
+        headers=_kept_headers(request),
         request_id=request_id_of(request),
     )
     try:
@@ -102,6 +96,16 @@ async def _receive(token: str, request: Request, parts: Parts) -> CallbackReceip
     if row.used_at is None:
         parts.background.run(_mark(parts, row.organization_id, row.id), "mark a callback used")
     return CallbackReceipt(outcome="duplicate" if reply.outcome == "duplicate" else "received")
+
+
+def _kept_headers(request: Request) -> dict[str, str]:
+    """What a flow may map: names in lower case, without credentials, cut to a sensible length."""
+    kept = {
+        name: "".join(sign for sign in value if sign.isprintable())[:_LONGEST_HEADER]
+        for name, value in request.headers.items()
+        if name not in _DROPPED_HEADERS
+    }
+    return dict(list(kept.items())[:_MOST_HEADERS])
 
 
 async def _mark(parts: Parts, organization_id: Any, callback_id: str) -> None:

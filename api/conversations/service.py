@@ -156,7 +156,7 @@ async def act(parts: Resources, conversation_id: UUID, message: TeamMessage) -> 
     """Carry out an action, tell those who watch, and return the reply as JSON."""
     reply = await parts.gateway.team(str(conversation_id), message)
     _announce(parts, conversation_id, reply)
-    body = reply.model_dump(mode="json", exclude={"messages"})
+    body = reply.model_dump(mode="json", exclude={"messages", "action_hash"})
     body["messages"] = [message_json(one, parts.tokens) for one in reply.messages]
     return body
 

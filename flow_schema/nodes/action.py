@@ -202,7 +202,7 @@ class AskSatisfaction(Model):
 
 
 class RunScript(Model):
-    """Runs JavaScript in a sandbox without network or clock.
+    """Runs JavaScript in a sandbox without network, files or waiting.
 
     The code is the body of a function of `variables`; what it returns is the result. Example:
     `return {total: variables.items.reduce((sum, item) => sum + item.price, 0)}`.

@@ -42,7 +42,10 @@ class Option(Model):
 
 
 class OptionSource(Model):
-    """Makes the options from a list at run time; the answer leaves through `next`."""
+    """Makes the options from a list at run time; the answer leaves through `next`.
+
+    The options' ids are their places in the list: `1`, `2` and so on.
+    """
 
     list: Formula = Field(title="List", description="A formula that gives a list of texts or objects.")
     label_key: str | None = Field(
@@ -61,7 +64,12 @@ class OptionSource(Model):
 
 
 class Matching(Model):
-    """How a typed answer finds its option: exact always, then fuzzy, then semantic."""
+    """How a typed answer finds its option: exact always, then fuzzy, then semantic.
+
+    Labels in every language, values and synonyms count. Exact: without case, accents and outer punctuation.
+    Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes, one in three does not;
+    an answer that holds a name as whole words passes too.
+    """
 
     fuzzy: bool = Field(default=True, title="Fuzzy", description="Forgives typing errors.")
     fuzzy_threshold: float = Field(

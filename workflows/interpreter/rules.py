@@ -95,7 +95,7 @@ def number(value: Any) -> float | int | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """The time a text means, ISO 8601 or day first (`31/12/2026`); a day is its midnight, UTC without a zone."""
+    """The time a text means, in ISO 8601 or day first (`31/12/2026`); a day is its midnight, no zone UTC."""
     if not isinstance(value, str) or len(value) < 8:
         return None
     written = _read(value, "datetime")

@@ -279,6 +279,8 @@ class Session:
         state = self.state
         known = state.team_replies.get(message.action_id)
         if known is not None:
+            if known.action_hash and known.action_hash != input_hash(message.action):
+                raise Refused(Refusal.ID_REUSED, "this action id was used for another action")
             return known
         self.transcript.begin_turn(None)
         if await self.team_actions.apply(message.action_id, message.action, self.effects.now()):
@@ -290,6 +292,7 @@ class Session:
             last_seq=state.last_seq,
             messages=self.transcript.end_turn(),
             agent=state.agent,
+            action_hash=input_hash(message.action),
         )
         state.team_replies[message.action_id] = reply
         forget_oldest(state.team_replies, KEPT_REPLIES)
@@ -369,14 +372,12 @@ class Session:
         self.transcript.begin_turn(None)
         settings = self.walk.main.flow.settings
         target = settings.inactivity_target
-        text = self.walk.setting_text("inactivity_text")
         if target is not None and not state.inactivity_used and target in self.walk.main.nodes:
             state.inactivity_used = True
-            if text:
-                self.transcript.notice("inactive", text, now)
             self.team_actions.move_to(target)
             await self._walk()
         else:
+            text = self.walk.setting_text("inactivity_text")
             self.transcript.notice("inactive", text or phrase("inactive", state.language), now)
             self.walk.end("inactive")
         return True
