@@ -21,6 +21,7 @@ from core.errors import (
     VersaError,
 )
 from core.logging import get_logger
+from flow_schema.wording import plain_words, without_branches
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _MOST_ERRORS = 50
@@ -146,16 +147,12 @@ def validation_problem(error: RequestValidationError) -> RequestError:
     for finding in error.errors()[:_MOST_ERRORS]:
         if finding["type"] == "json_invalid":
             return RequestError("The body is not JSON: " + str(finding.get("ctx", {}).get("error", "")) + ".")
-        place = [str(part) for part in finding["loc"]]
-        where, rest = (place[0], place[1:]) if place else ("", [])
-        pointer = "/" + "/".join(_escape(part) for part in rest) if where == "body" else ".".join(place)
-        findings.append(
-            {
-                "detail": finding["msg"].removeprefix("Value error, "),
-                "pointer": pointer,
-                "code": finding["type"],
-            }
-        )
+        place: list[int | str] = list(finding["loc"])
+        pointer = ".".join(str(part) for part in place)
+        if place[:1] == ["body"]:
+            inner = without_branches(place[1:], error.body, missing=finding["type"] == "missing")
+            pointer = "/" + "/".join(_escape(str(part)) for part in inner)
+        findings.append({"detail": plain_words(finding), "pointer": pointer, "code": finding["type"]})
     first = f" {findings[0]['pointer']}: {findings[0]['detail']}." if findings else ""
     return UnprocessableError(f"The request's content is not valid.{first}", errors=findings)
 

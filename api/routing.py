@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from core.errors import RequestError, UnsupportedMediaError
 from core.json_values import read_json
@@ -40,7 +41,12 @@ class StrictRoute(APIRoute):
                 media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if media_type and not (media_type.startswith("application/") and media_type.endswith("json")):
                     raise UnsupportedMediaError("Send the body as application/json.")
-            return await handle(StrictRequest(request.scope, request.receive))
+            try:
+                return await handle(StrictRequest(request.scope, request.receive))
+            except HTTPException as error:  # the framework wraps whatever reading the body raises
+                if isinstance(error.__cause__, RequestError):
+                    raise error.__cause__ from None
+                raise
 
         return handle_strictly
 

@@ -17,6 +17,7 @@ from flow_schema.findings import Finding, finding
 from flow_schema.flow import Flow
 from flow_schema.references import pointer
 from flow_schema.upgrade import UnknownSchemaVersionError
+from flow_schema.wording import plain_words, without_branches
 
 MAX_FLOW_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 100
@@ -177,9 +178,9 @@ def _explained(error: ValidationError, document: dict[str, Any]) -> list[Finding
 
 def _explain(detail: ErrorDetails, document: dict[str, Any]) -> Finding:
     parts, node_id, edge_id = _located(detail["loc"], document, missing=detail["type"] == "missing")
-    last = str(parts[-1]) if parts else "flow"
+    last = _name(parts)
     context = {name: str(value).replace("'", "`") for name, value in detail.get("ctx", {}).items()}
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    message = plain_words(detail)
     code, words, fix = _KINDS.get(
         detail["type"],
         ("invalid-value", "`{last}`: {message}", "Correct the value; the schema describes it."),
@@ -188,20 +189,20 @@ def _explain(detail: ErrorDetails, document: dict[str, Any]) -> Finding:
     return finding(code, words[:1_000], fix, path=pointer(*parts), node_id=node_id, edge_id=edge_id)
 
 
+def _name(parts: list[int | str]) -> str:
+    """The last part of a place as people say it: `text`, or `options[2]` for an entry of a list."""
+    if not parts:
+        return "flow"
+    if len(parts) > 1 and isinstance(parts[-1], int):
+        return f"{parts[-2]}[{parts[-1]}]"
+    return str(parts[-1])
+
+
 def _located(
     location: Sequence[int | str], document: Any, *, missing: bool
 ) -> tuple[list[int | str], str | None, str | None]:
-    """The place of an error without the names of union branches that pydantic puts in between."""
-    parts: list[int | str] = []
-    value = document
-    for index, part in enumerate(location):
-        if isinstance(value, dict) and part in value:
-            value = value[str(part)]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        elif not (missing and index == len(location) - 1):
-            continue
-        parts.append(part)
+    """The place of an error, and the node or edge it is in."""
+    parts = without_branches(location, document, missing=missing)
     item = document.get(parts[0]) if parts else None
     identity = None
     if (

@@ -79,7 +79,7 @@ class Wait(Model):
     @model_validator(mode="after")
     def _has_one_end(self) -> Wait:
         if (self.duration is None) == (self.until is None):
-            raise ValueError("a wait needs either `duration` or `until`")
+            raise ValueError("a wait takes exactly one of `duration` and `until`")
         return self
 
 
@@ -180,7 +180,7 @@ class SetLanguage(Model):
     @model_validator(mode="after")
     def _has_one_source(self) -> SetLanguage:
         if (self.language is None) == (self.formula is None):
-            raise ValueError("it needs either `language` or `formula`")
+            raise ValueError("it takes exactly one of `language` and `formula`")
         return self
 
 

@@ -74,7 +74,7 @@ class ExtractTask(Model):
     @model_validator(mode="after")
     def _has_one_shape(self) -> ExtractTask:
         if bool(self.fields) == (self.json_schema is not None):
-            raise ValueError("extraction needs either `fields` or `json_schema`")
+            raise ValueError("extraction takes exactly one of `fields` and `json_schema`")
         if self.json_schema is not None and self.save_to is None:
             raise ValueError("extraction by `json_schema` needs `save_to`")
         return self

@@ -140,7 +140,7 @@ class QuestionData(NodeCommon):
     @model_validator(mode="after")
     def _has_options(self) -> QuestionData:
         if bool(self.options) == (self.options_from is not None):
-            raise ValueError("a question needs either `options` or `options_from`")
+            raise ValueError("a question takes exactly one of `options` and `options_from`")
         if self.max_choices is not None and self.max_choices < self.min_choices:
             raise ValueError("`max_choices` is below `min_choices`")
         return self
