@@ -38,7 +38,7 @@ PLATFORM_NAMES: Final[dict[str, str]] = {
     "conversation": "`id`, `started_at`, `turns`, `mode` (`live` or `test`) and `tags` of the conversation",
     "visitor": "`id` and whatever the site says about the visitor, such as `visitor.name`",
     "page": "`url`, `title`, `referrer` of the page, and `events` that the site sent",
-    "channel": "where the conversation takes place, such as `widget`",
+    "channel": "where the conversation takes place, such as `web`",
     "language": "the conversation's language, such as `es`",
     "last_message": "the visitor's last message as text",
     "last_reply": "the bot's last text",

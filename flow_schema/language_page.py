@@ -99,7 +99,7 @@ site, parts of HTTP answers, results of formulas.
 | `list`, `object` | lists, objects, or their JSON as text | a copy |
 
 An empty value (null) fits every type. A value that does not fit is refused with the reason: an answer is
-asked for again, a step fails.
+asked for again, a step fails; a value that the site gives is left out.
 
 Secrets never stand in a flow. `{{ secrets.NAME }}` reads one in the address, query, headers or body of a
 request, and nowhere else; the value is put in when the request is sent.

@@ -102,11 +102,16 @@ def reply(request: ModelRequest) -> str:
 
 
 def extract(text: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return those properties of the schema that stand in the text in a recognizable form."""
+    """Return those properties of the schema that stand in the text in a recognizable form.
+
+    What is not found is left out, or null where the schema wants the property and takes null for it.
+    """
     found: dict[str, Any] = {}
+    wanted = schema.get("required", [])
     for name, spec in schema.get("properties", {}).items():
         value = find_for_schema(text, name, spec) if isinstance(spec, dict) else None
-        if value is not None:
+        kinds = spec.get("type") if isinstance(spec, dict) else None
+        if value is not None or (name in wanted and isinstance(kinds, list) and "null" in kinds):
             found[name] = value
     return found
 

@@ -142,7 +142,7 @@ def find_boolean(text: str) -> bool | None:
 
 _HINTS: Final = (
     ("email", ("email", "e-mail", "correo", "mail")),
-    ("phone", ("phone", "telefono", "movil", "celular", "mobile", "whatsapp")),
+    ("phone", ("phone", "telephone", "tel", "telefono", "movil", "celular", "mobile", "whatsapp")),
     ("date", ("date", "fecha", "dia", "day")),
     ("url", ("url", "web", "website", "enlace", "link")),
     ("name", ("name", "nombre", "apellido")),

@@ -136,6 +136,23 @@ async def test_it_extracts_typed_fields() -> None:
     }
 
 
+async def test_what_is_required_and_may_be_null_is_null_when_it_is_not_in_the_text() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "email": {"type": ["string", "null"]},
+            "telephone": {"type": ["string", "null"]},
+            "size": {"type": ["string", "null"], "enum": ["small", "large", None]},
+            "people": {"type": "integer"},
+        },
+        "required": ["email", "telephone", "size"],
+    }
+    request = extraction_request("call +34 612 345 678", schema, model="answerer")
+    answer = read_extraction(await BuiltinProvider().complete(request), schema)
+    assert answer["telephone"] == "+34612345678"
+    assert (answer["email"], answer["size"]) == (None, None)
+
+
 async def test_it_classifies_by_examples_and_says_none() -> None:
     labels = [
         Label(name="pedido", examples=["¿dónde está mi pedido?", "seguimiento de mi compra"]),
