@@ -29,7 +29,7 @@ _DYNAMIC_CONFIG = (
     "history.transferProcessorMaxPollRPS=2000",
     "system.forceSearchAttributesCacheRefreshOnRead=false",
 )
-_ENVIRONMENT = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+_ENVIRONMENT = {"GOGC": "200"}
 
 
 @dataclass(frozen=True)

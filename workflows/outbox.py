@@ -15,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interpreter.session import Session
 
 FLUSH_AFTER = timedelta(seconds=2)
-FLUSH_MESSAGES = 8
+FLUSH_MESSAGES = 24
+"""Reached in a burst alone: a visitor who reads and types is written by the clock."""
 PAUSE_AFTER_REFUSAL = timedelta(seconds=30)
 
 
