@@ -59,6 +59,7 @@ generated: setup
 
 generate: setup
 	$(BIN)/python -m flow_schema.export
+	$(BIN)/python -m flow_schema.expressions_page > docs/expressions.md
 	$(BIN)/python -m core.settings_page
 	$(BIN)/python -m core.errors
 
