@@ -128,6 +128,7 @@ _TEAM_SECONDS = 25.0
 _TASK_TIMEOUT = timedelta(seconds=3)
 """After this long without an answer a worker is taken to be dead and another gets the task."""
 _QUERY_TIMEOUT = timedelta(seconds=5)
+_QUERY_TRIES = 5
 _START_HOLD_SECONDS = 0.4
 """A start holds its place in the queue of starts no longer than this, however long the greeting takes."""
 
@@ -331,22 +332,30 @@ class ConversationGateway:
         return bool(answer.pollers)
 
     async def _query(self, conversation_id: str, name: str, result_type: type[_T]) -> _T:
-        try:
-            result: _T = await self._handle(conversation_id).query(
-                name,
-                result_type=result_type,
-                reject_condition=QueryRejectCondition.NOT_OPEN,
-                rpc_timeout=_QUERY_TIMEOUT,
-            )
-        except WorkflowQueryRejectedError as error:
-            raise ConversationClosedError("The conversation has ended.") from error
-        except WorkflowQueryFailedError as error:
-            raise UnavailableError("The conversation could not be read just now.") from error
-        except RuntimeError as error:
-            raise _late() from error
-        except RPCError as error:
-            raise _from_rpc(error) from error
-        return result
+        """Ask, again where the question came in the middle of something (`temporal/query_guard.py`)."""
+        pause = _FIRST_PAUSE
+        for tries_left in reversed(range(_QUERY_TRIES)):
+            try:
+                result: _T = await self._handle(conversation_id).query(
+                    name,
+                    result_type=result_type,
+                    reject_condition=QueryRejectCondition.NOT_OPEN,
+                    rpc_timeout=_QUERY_TIMEOUT,
+                )
+            except WorkflowQueryRejectedError as error:
+                raise ConversationClosedError("The conversation has ended.") from error
+            except WorkflowQueryFailedError as error:
+                if not tries_left:
+                    raise UnavailableError("The conversation could not be read just now.") from error
+            except RuntimeError as error:
+                raise _late() from error
+            except RPCError as error:
+                raise _from_rpc(error) from error
+            else:
+                return result
+            await asyncio.sleep(pause)
+            pause *= 2
+        raise AssertionError("no question was asked")
 
     # --- plumbing ----------------------------------------------------------------------------------
 

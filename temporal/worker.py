@@ -27,6 +27,7 @@ from core.settings import Settings
 from flow_schema.effects import CONVERSATION_QUEUE, EFFECTS_QUEUE
 from temporal.client import connect
 from temporal.converter import data_converter
+from temporal.query_guard import QueryGuard
 
 _PASSED_THROUGH = (
     "pydantic",
@@ -182,6 +183,6 @@ def _workflows() -> Sequence[type]:
 
 def _runner(sandbox: bool) -> WorkflowRunner:
     if not sandbox:
-        return UnsandboxedWorkflowRunner()
+        return QueryGuard(UnsandboxedWorkflowRunner())
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
-    return SandboxedWorkflowRunner(restrictions=restrictions)
+    return QueryGuard(SandboxedWorkflowRunner(restrictions=restrictions))

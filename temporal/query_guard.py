@@ -1,0 +1,70 @@
+"""Keeps queries from moving workflows ahead of their history.
+
+The history that comes with a query may end with news that no workflow task has started on yet: an activity
+that completed while the query waited for a worker. The SDK applies that news in order to answer, under the
+clock of the task before, and keeps the workflow in memory with the commands that came of it. The next task
+then reports commands in an order that no replay repeats, and the workflow is wedged for ever. Such a query
+fails here instead, whereupon the SDK forgets the workflow; its caller asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+
+REASON = "The workflow has news that no worker has taken yet; ask again."
+
+
+class QueryGuard(WorkflowRunner):
+    """Wraps the runner of a worker. It changes no command, so that replayers need not use it."""
+
+    def __init__(self, runner: WorkflowRunner) -> None:
+        self._runner = runner
+
+    def prepare_workflow(self, defn: Any) -> None:
+        self._runner.prepare_workflow(defn)
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        return _GuardedInstance(self._runner.create_instance(det))
+
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        self._runner.set_worker_level_failure_exception_types(types)
+
+
+class _GuardedInstance(WorkflowInstance):
+    """A workflow that refuses news which comes without a workflow task.
+
+    Such news is told by a history that has grown while its clock, which each task sets, stands still.
+    """
+
+    def __init__(self, instance: WorkflowInstance) -> None:
+        self._instance = instance
+        self._clock = 0
+        self._length = 0
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        if not all(job.HasField("query_workflow") or job.HasField("remove_from_cache") for job in act.jobs):
+            clock = act.timestamp.ToNanoseconds()
+            if clock == self._clock and act.history_length > self._length:
+                refusal = WorkflowActivationCompletion()
+                refusal.failed.failure.message = REASON
+                refusal.failed.failure.application_failure_info.SetInParent()
+                return refusal
+            self._clock, self._length = clock, act.history_length
+        return self._instance.activate(act)
+
+    def get_serialization_context(self, command_info: Any) -> Any:
+        return self._instance.get_serialization_context(command_info)
+
+    def get_external_store_context(self, command_info: Any) -> Any:
+        return self._instance.get_external_store_context(command_info)
+
+    def get_info(self) -> Any:
+        return self._instance.get_info()
+
+    def get_thread_id(self) -> int | None:
+        return self._instance.get_thread_id()
