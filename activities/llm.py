@@ -39,6 +39,8 @@ _PREFERRED = (
     "mistral/mistral-small-latest",
 )
 """Answer bots whose flow names no model: fast and cheap ones, the first whose key is set."""
+_ATTEMPTS = 5
+"""How often a model that can't answer is asked; attempts that die with their worker come on top."""
 _log = get_logger(__name__)
 
 
@@ -138,6 +140,8 @@ def _repair_of_last_attempt() -> _Repair | None:
 
 def _give_up(error: LlmError) -> NoReturn:
     if error.retryable:
-        try_again(f"The model can't answer now: {error}.", after_seconds=error.retry_after)
+        try_again(
+            f"The model can't answer now: {error}.", after_seconds=error.retry_after, attempts=_ATTEMPTS
+        )
     kind = FailureType.REFUSED if isinstance(error, ContentRefused) else FailureType.BAD_REQUEST
     fail(f"The model did not answer: {error}.", kind)

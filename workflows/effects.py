@@ -51,12 +51,13 @@ UNTIL_IT_WORKS = TemporalRetryPolicy(
     initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=10)
 )
 """For what depends on our own parts only: the database comes back."""
-A_FEW_TIMES = TemporalRetryPolicy(
-    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20), maximum_attempts=5
-)
-
 LOST_ATTEMPTS = 5
-"""Attempts beyond the flow's own, for those that die with their worker. The activity counts the flow's."""
+"""Attempts beyond those that an activity allows itself, for those that die with their worker."""
+A_FEW_TIMES = TemporalRetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_interval=timedelta(seconds=20),
+    maximum_attempts=5 + LOST_ATTEMPTS,
+)
 HEARTBEAT = timedelta(seconds=5)
 """A worker that is silent for this long is taken to be dead. Effects report each second."""
 
