@@ -52,8 +52,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.outbox import FLUSH_AFTER, Outbox
 
 UPDATES_PER_RUN = 500
-"""From here on the conversation moves to a new run as soon as nothing is in progress: early, since a worker that
-does not have the conversation in its cache replays the whole run within one task's timeout."""
+"""From here on the conversation moves to a new run as soon as nothing is in progress: early, since a worker
+that does not have the conversation in its cache replays the whole run within one task's timeout."""
 MOST_UPDATES_PER_RUN = 1_900
 """From here on nothing more is taken before it has moved: Temporal allows 2,000 updates a run."""
 STATUS = SearchAttributeKey.for_keyword("VersaStatus")
