@@ -87,7 +87,7 @@ async def open_activities(settings: Settings) -> AsyncIterator[Activities]:
             overflow=settings.database_pool_overflow,
         )
         stack.push_async_callback(database.close)
-        events = EventBus(settings.database_url)
+        events = EventBus(settings.database_url, receives=False)
         stack.push_async_callback(events.close)
         await events.start()
         streams = StreamText(database, events)

@@ -90,8 +90,10 @@ class Subscription:
 class EventBus:
     """Publishes events to, and receives them from, every process that is connected to the database."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, receives: bool = True) -> None:
+        """`receives=False` is for processes without readers, which then are not woken by every event."""
         self._url = driver_url(database_url)
+        self._receives = receives
         self._outgoing: deque[str] = deque()
         self._dropped = False
         self._subscriptions: dict[str, set[Subscription]] = {}
@@ -143,6 +145,7 @@ class EventBus:
 
         Subscribe first, read the transcript then: what comes twice is told by `seq` or `offset`.
         """
+        assert self._receives, "this bus only sends"
         key = str(conversation_id)
         subscription = Subscription()
         self._subscriptions.setdefault(key, set()).add(subscription)
@@ -170,7 +173,8 @@ class EventBus:
                 delay = min(delay * 2, _LONGEST_DELAY)
                 continue
             try:
-                await connection.add_listener(CHANNEL, self._receive)
+                if self._receives:
+                    await connection.add_listener(CHANNEL, self._receive)
                 if known:
                     self._deliver_to_all(Resync())
                 known = True
