@@ -258,12 +258,12 @@ class Chat {
     const made = entry(message, (text) => this.submit({ type: "text", text }, text));
     if (own) {
       this.pending.delete(message.client_message_id);
-      if (made) own.made.replaceWith(made);
-    } else if (made) {
-      const next = [...part("log").children].find((one) => Number(one.dataset.seq) > message.seq);
-      part("log").insertBefore(made, next ?? null);
+      own.made.remove();
     }
     if (made) {
+      // In the transcript's order; what is not in it yet (sent, being written) stays below.
+      const next = [...part("log").children].find((one) => !one.dataset.seq || Number(one.dataset.seq) > message.seq);
+      part("log").insertBefore(made, next ?? null);
       made.dataset.seq = message.seq;
       this.entries.set(message.seq, made);
     }
