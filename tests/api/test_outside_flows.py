@@ -177,6 +177,7 @@ async def test_three_hundred_nodes(team: httpx2.AsyncClient, visitor: httpx2.Asy
         ),
     )
     assert texts(greeting["messages"]) == ["ask 0"]
+    reply = greeting
     for turn in range(6):
         reply = await chat.say(f"answer {turn}")
         first = turn * 50 + 1
