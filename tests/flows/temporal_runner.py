@@ -71,7 +71,14 @@ from flow_schema.effects import (
     VisitorMessage,
     conversation_workflow_id,
 )
-from flow_schema.turns import ConversationSnapshot, Message, Refusal, TurnReply, input_hash
+from flow_schema.turns import (
+    ConversationSnapshot,
+    ConversationStatus,
+    Message,
+    Refusal,
+    TurnReply,
+    input_hash,
+)
 from tests.flows.dialogue import Case
 from tests.flows.player import Refused
 from tests.flows.scripted_world import EffectRefused, ScriptedWorld, TryAgain
@@ -79,6 +86,7 @@ from workflows.conversation import ConversationWorkflow
 
 T = TypeVar("T")
 PATIENCE = 15.0
+QUERY_TIMEOUT = timedelta(seconds=5)
 TASK_TIMEOUT = timedelta(seconds=1)
 """Without a cache the SDK drops a query that comes while a task is under way; the server then repeats it."""
 SANDBOX = SandboxedWorkflowRunner(
@@ -234,6 +242,8 @@ class TemporalConversation:
             continue_after_turns=1 if way == "moving" else None,
         )
         self.queue = stage.queues[way]
+        self.moves = way == "moving"
+        self.run_id = ""
         self.opened = False
         self.replies: dict[str, TurnReply] = {}
 
@@ -283,6 +293,7 @@ class TemporalConversation:
                 id=message.message_id,
                 result_type=TurnReply,
             )
+            self.run_id = self.run_id or (await operation.workflow_handle()).first_execution_run_id or ""
             return opening
 
         try:
@@ -295,8 +306,26 @@ class TemporalConversation:
         self.opened = True
         if reply.input_hash != input_hash(message.input):
             raise Refused(Refusal.ID_REUSED, "the id belongs to another message")
+        first_time = message.message_id not in self.replies
         self.replies[message.message_id] = reply
+        if self.moves and first_time:
+            await self._moved(reply)
         return reply
+
+    async def _moved(self, reply: TurnReply) -> None:
+        """Returns when the turn's run has given way to the next, and that one has begun.
+
+        A query that reaches a run at its end is lost, and the time-skipping clock stands still from then on.
+        """
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while reply.status is not ConversationStatus.ENDED:
+            run = await self.handle.describe()
+            if run.run_id != self.run_id and run.history_length > 4:
+                self.run_id = run.run_id
+                return
+            if asyncio.get_running_loop().time() > until:
+                raise AssertionError("the conversation did not move to a new run")
+            await asyncio.sleep(0.01)
 
     def _from_the_tables(self, known: TurnReply) -> TurnReply:
         """After the end the tables answer; their row has to say what the reply said."""
@@ -343,18 +372,26 @@ class TemporalConversation:
         await self.stage.environment.sleep(duration)
         await self.snapshot()
 
+    async def _query(self, name: str, result_type: type[T]) -> T:
+        """Asks again where the answer got lost: a run that moves on takes the question with it."""
+        for _ in range(int(PATIENCE / QUERY_TIMEOUT.total_seconds())):
+            try:
+                found: T = await self.handle.query(name, result_type=result_type, rpc_timeout=QUERY_TIMEOUT)
+                return found
+            except RPCError as error:
+                if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                    raise
+        raise AssertionError(f"nobody answers the query {name}")
+
     async def snapshot(self) -> ConversationSnapshot:
-        snapshot: ConversationSnapshot = await self.handle.query(
-            QUERY_SNAPSHOT, result_type=ConversationSnapshot
-        )
-        return snapshot
+        return await self._query(QUERY_SNAPSHOT, ConversationSnapshot)
 
     async def transcript(self) -> list[Message]:
         """Rows and the tail that is not in them yet, until both together are complete."""
         until = asyncio.get_running_loop().time() + PATIENCE
         while True:
             snapshot = await self.snapshot()
-            tail: list[Message] = await self.handle.query(QUERY_TAIL, result_type=list[Message])
+            tail = await self._query(QUERY_TAIL, list[Message])
             found = {message.seq: message for flush in self.world.flushes for message in flush.messages}
             found |= {message.seq: message for message in tail}
             if len(found) >= snapshot.last_seq:
@@ -372,7 +409,7 @@ class TemporalConversation:
                 row = self.world.flushes[-1].record
                 if row.last_seq == snapshot.last_seq and row.status == snapshot.status:
                     break
-            await self.stage.environment.sleep(timedelta(seconds=1))
+            await asyncio.sleep(0.1)
         rows = [flush.record for flush in self.world.flushes]
         escalations = [row.escalation for row in rows if row.escalation]
         return {**rows[-1].model_dump(mode="json"), "escalation": escalations[-1] if escalations else None}

@@ -24,9 +24,17 @@ async def test_on_the_interpreter(case: Case) -> None:
     await Player(case, PureConversation(case)).play()
 
 
-@pytest.mark.parametrize("way", ["warm", "cold", "moving"])
+ANY_CLOCK = [case for case in CASES if case.dialogue.clock == "any"]
+MOVING = [case for case in ANY_CLOCK if not any(step.action == "burst" for step in case.dialogue.steps)]
+
+
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if case.dialogue.clock == "any"], ids=lambda case: case.name
+    ("case", "way"),
+    [
+        *((case, way) for case in ANY_CLOCK for way in ("warm", "cold")),
+        *((case, "moving") for case in MOVING),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
 )
 async def test_on_temporal(case: Case, way: str, stage: TemporalStage) -> None:
     conversation = TemporalConversation(case, stage, way)
