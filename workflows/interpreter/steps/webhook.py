@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flow_schema.effects import OpenCallback
 from flow_schema.nodes.webhook import AwaitCallback, PostEvent, WebhookNode
+from flow_schema.references import names_read, uses
 from workflows.interpreter.context import StepContext
 from workflows.interpreter.outcomes import (
     AwaitEvent,
@@ -55,10 +56,11 @@ async def _open(node: WebhookNode, callback: AwaitCallback, ctx: StepContext) ->
     if mock is not None:
         keep(mock.body, mock.status, mock.headers, callback.mapping, ctx)
         return Goto("timeout" if mock.fail else "received")
-    reveal = callback.save_url_to is not None or callback.text is not None
     callback_id = ctx.local.setdefault("callback_id", ctx.effects.unique())
     opened = await ctx.effects.open_callback(
-        OpenCallback(context=ctx.effect(), callback_id=callback_id, expires_at=until, reveal=reveal),
+        OpenCallback(
+            context=ctx.effect(), callback_id=callback_id, expires_at=until, reveal=_is_told(callback)
+        ),
         ctx.summary,
     )
     text = ctx.optional_text(callback.text, {"callback_url": opened.url})
@@ -74,3 +76,10 @@ async def _open(node: WebhookNode, callback: AwaitCallback, ctx: StepContext) ->
     ctx.say_text(text)
     ctx.state.callback_id = callback_id
     return AwaitEvent("callback", f"a call to the address of “{ctx.summary}”", until, callback.accept_reply)
+
+
+def _is_told(callback: AwaitCallback) -> bool:
+    """Whether the flow itself needs the address; else it stays out of the conversation's history."""
+    return callback.save_url_to is not None or any(
+        use.path == "/text" and "callback_url" in names_read(use) for use in uses(callback)
+    )
