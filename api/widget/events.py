@@ -35,6 +35,8 @@ class EventFeed:
         self._visitor = visitor
         self._cursor = after
         self._ahead: set[int] = set()
+        self._behind = False
+        """Whether something could not be read: tried again shortly, since no event may tell of it."""
         self._finished_streams: set[str] = set()
 
     async def stream(self) -> AsyncIterator[bytes]:
@@ -50,11 +52,12 @@ class EventFeed:
 
     async def _live(self, subscription: Subscription) -> AsyncIterator[bytes]:
         while time.time() < self._visitor.expires_at:
-            event = await subscription.next(_GAP_SECONDS if self._ahead else _HEARTBEAT_SECONDS)
+            incomplete = bool(self._ahead) or self._behind
+            event = await subscription.next(_GAP_SECONDS if incomplete else _HEARTBEAT_SECONDS)
             match event:
                 case None:
                     yield _HEARTBEAT
-                    if self._ahead:
+                    if incomplete:
                         async for chunk in self._catch_up():
                             yield chunk
                 case MessagesEvent(messages=messages) if messages:
@@ -88,17 +91,21 @@ class EventFeed:
                     pass
 
     async def _catch_up(self) -> AsyncIterator[bytes]:
-        """Read what is missing. Without a database there is nothing to catch up with; a Resync follows."""
+        """Read what is missing, or note that it can't be read at the moment."""
         page: Transcript | None = None
         while page is None or page.has_more:
             try:
                 page = await self._parts.transcripts.read(
                     self._visitor.organization_id, self._visitor.conversation_id, after=self._cursor
                 )
-            except (NotFoundError, UnavailableError):
+            except NotFoundError:
+                return
+            except UnavailableError:
+                self._behind = True
                 return
             for chunk in self._new(page.messages):
                 yield chunk
+        self._behind = False
         waiting = page.waiting.model_dump(mode="json") if page.waiting is not None else None
         yield self._event(
             "status", {"status": page.status.value, "waiting": waiting, "last_seq": page.last_seq}
