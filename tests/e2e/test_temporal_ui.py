@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Error, Page, expect
 
 from cli.chat_client import ChatClient
 from tests.e2e.conftest import Stage
@@ -100,9 +101,10 @@ async def _text_with(page: Page, wanted: str) -> str:
     """The text of that frame of the page which holds `wanted`; Markdown is shown in frames of its own."""
     for _ in range(PATIENCE // 200):
         for frame in page.frames[1:]:
-            text = " ".join((await frame.locator("body").inner_text()).split())
-            if wanted in text:
-                return text
+            with suppress(Error):  # a frame is made anew whenever the page has read the details again
+                text = " ".join((await frame.locator("body").inner_text(timeout=1000)).split())
+                if wanted in text:
+                    return text
         await asyncio.sleep(0.2)
     pytest.fail(f"no frame says {wanted}")
 
