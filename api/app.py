@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application with the given settings, those of the environment by default."""
     chosen = settings or get_settings()
     app = FastAPI(
-        title="VersaAI",
+        title=chosen.app_name,
         version=_version(),
         description=_DESCRIPTION,
         openapi_tags=[{"name": name, "description": text} for name, text in _TAGS],

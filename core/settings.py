@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     # Application
     app_name: str = Field(
-        "VersaAI Platform", title="Name", description="Name shown on pages and in e-mails.", max_length=100
+        "VersaAI Platform", title="Name", description="Name shown on the API's pages.", max_length=100
     )
     app_env: AppEnv = Field(
         AppEnv.development,
@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         description="`production` refuses to start with weak or missing secrets.",
     )
     app_debug: bool = Field(
-        False, title="Debug", description="Adds stack traces to the log of failed requests, never to answers."
+        False,
+        title="Debug",
+        description="Writes the log at level `DEBUG`, each request among it; answers stay as they are.",
     )
     app_url: str = Field(
         "http://localhost:8000",
@@ -105,12 +107,6 @@ class Settings(BaseSettings):
         ("*",),
         title="CORS origins",
         description="Comma-separated origins that may call the widget's endpoints; `*` means any site.",
-    )
-    default_locale: str = Field(
-        "es",
-        title="Default language",
-        description="Language of texts where neither bot nor visitor names one.",
-        pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
     )
     data_dir: Path = Field(
         Path(".versaai"),
@@ -395,9 +391,6 @@ class Settings(BaseSettings):
         description="Bytes that are read of another server's answer.",
         ge=1024,
         le=1 << 26,
-    )
-    outbound_timeout_seconds: float = Field(
-        30.0, title="Call timeout, s", description="Default time limit of a call.", gt=0, le=600
     )
 
     demo_services_url: str = Field(

@@ -20,7 +20,9 @@ async function load() {
 
 const language = useLanguage(new URLSearchParams(location.search).get("lang") ?? navigator.language);
 part("lead").textContent = say("homeText");
-const { bots, links } = await load();
+const { platform, bots, links } = await load();
+document.title = platform;
+part("platform").textContent = platform;
 part("bots").replaceChildren(...bots.map((bot) => element("li", {},
   element("a", { href: `/chat/${encodeURIComponent(bot.slug)}` },
     element("span", { className: "avatar", "aria-hidden": "true" }, bot.name.slice(0, 1).toUpperCase()),

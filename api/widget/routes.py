@@ -40,6 +40,7 @@ async def list_public_bots(parts: Parts) -> PublicBots:
     """Return the bots that anybody may talk to, by name."""
     bots = await parts.bots.published()
     return PublicBots(
+        platform=parts.settings.app_name,
         bots=[
             PublicBot(
                 chatbot_id=str(bot.id),

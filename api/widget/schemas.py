@@ -154,6 +154,7 @@ class PlatformLinks(Outgoing):
 class PublicBots(Outgoing):
     """The bots of this installation that can be talked to."""
 
+    platform: str = Field(title="Platform", description="What the installation is called.")
     bots: list[PublicBot] = Field(title="Bots", description="By name.")
     links: PlatformLinks = Field(title="Links", description="Where else to look.")
 

@@ -129,3 +129,10 @@ async def test_without_its_servers_the_api_says_so(platform: Platform) -> None:
             answer = await http.get(path)
             assert (answer.status_code, problem(answer)) == (503, "unavailable")
             assert answer.headers["retry-after"]
+
+
+def test_tokens_of_callbacks_stay_out_of_the_log() -> None:
+    from api.middleware import _loggable
+
+    assert _loggable("/api/v1/callbacks/OiX1AVydJj9OV5Sg4FQK2tYOVdbcO840l8") == "/api/v1/callbacks/[redacted]"
+    assert _loggable("/api/v1/widget/bot/chat") == "/api/v1/widget/bot/chat"

@@ -60,3 +60,18 @@ def test_only_the_settings_read_the_environment() -> None:
         for line in environment_reads(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+def attributes_read(folder: Path) -> set[str]:
+    """Return the names of all attributes that the modules below a folder read."""
+    return {
+        node.attr
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+
+
+def test_every_setting_has_an_effect() -> None:
+    read = set().union(*(attributes_read(ROOT / package) for package in PACKAGES))
+    assert sorted(Settings.model_fields.keys() - read) == []

@@ -87,3 +87,11 @@ def test_deep_values_end() -> None:
     for _ in range(200):
         value = [value]
     assert "vk_abc" not in json.dumps(Redactor().value(value))
+
+
+def test_debug_lowers_the_level(log: io.StringIO) -> None:
+    get_logger("versaai.test").debug("unheard")
+    configure_logging(Settings(app_debug=True, log_format=LogFormat.json), log)
+    get_logger("versaai.test.debug").debug("heard")
+    assert "unheard" not in log.getvalue()
+    assert "heard" in log.getvalue()

@@ -30,7 +30,7 @@ def test_environment_wins_over_env_file_and_defaults(monkeypatch: pytest.MonkeyP
     settings = Settings()
     assert settings.database_url == "postgresql://environment/x"
     assert settings.log_level == "DEBUG"
-    assert settings.default_locale == "es"
+    assert settings.database_pool_size == 10
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
