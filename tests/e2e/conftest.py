@@ -6,6 +6,7 @@ browser than the one on the path. With VERSAAI_E2E_IMAGES=1 the pictures of the 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, FloatRect, Page, async_playwright
 
 from tests.peers.http_peer import HttpPeer, serve_http_peer
 from tests.peers.llm_peer import create_llm_peer, serve_llm_peer
@@ -104,14 +105,15 @@ async def visitor(browser: Browser) -> AsyncIterator[Watched]:
 
 
 @pytest.fixture
-def picture() -> Callable[[Page, str], Awaitable[None]]:
+def picture() -> Callable[..., Awaitable[None]]:
     """Keeps a screenshot for the documentation if asked for; else it is made in vain."""
 
-    async def take(page: Page, name: str) -> None:
-        content = await page.screenshot(type="png", animations="disabled", caret="hide")
+    async def take(page: Page, name: str, left: int = 0, top: int = 0) -> None:
+        size = page.viewport_size or {"width": 1280, "height": 720}
+        clip = FloatRect(x=left, y=top, width=size["width"] - left, height=size["height"] - top)
+        content = await page.screenshot(type="png", animations="disabled", caret="hide", clip=clip)
         if os.environ.get("VERSAAI_E2E_IMAGES") == "1":
-            target = IMAGES / name
-            _write(target, content)
+            await asyncio.to_thread(_write, IMAGES / name, content)
 
     return take
 

@@ -112,7 +112,15 @@ async def test_what_is_written_offline_is_sent_later(stage: Stage, visitor: Watc
     assert [text for text in await transcript(page) if text in ("uno", "dos")] == ["uno", "dos"]
 
 
-@pytest.mark.parametrize("part", ["api-1", "worker-1", "temporal", "postgres"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "api-1",
+        "worker-1",
+        pytest.param("temporal", marks=pytest.mark.slow),
+        pytest.param("postgres", marks=pytest.mark.slow),
+    ],
+)
 async def test_a_process_killed_in_mid_turn_is_not_noticed(stage: Stage, visitor: Watched, part: str) -> None:
     """The answer comes, once, whichever process dies while it is written."""
     bot = await stage.platform.publish(f"Escritora, {part}", writer())

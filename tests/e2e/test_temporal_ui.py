@@ -19,7 +19,9 @@ from tests.e2e.flows import waits
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 PATIENCE = 30_000
-Picture = Callable[[Page, str], Awaitable[None]]
+Picture = Callable[..., Awaitable[None]]
+BESIDE_MENU = {"left": 256, "top": 48}
+"""Where the page begins beside the UI's own menus."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ async def conversations(stage: Stage) -> dict[str, str]:
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page on a desk."""
-    context = await browser.new_context(locale="en-US", viewport={"width": 1280, "height": 860})
+    context = await browser.new_context(locale="en-US", viewport={"width": 1280, "height": 1200})
     opened = await context.new_page()
     opened.set_default_timeout(PATIENCE)
     yield opened
@@ -94,7 +96,7 @@ async def test_the_details_say_where_it_stands_and_why(
     assert "12345678Z" not in text
     if name == "stuck":
         assert "404" in stands
-    await picture(page, f"temporal-{name}.png")
+    await picture(page, f"temporal-{name}.png", **BESIDE_MENU)
 
 
 async def _text_with(page: Page, wanted: str) -> str:
@@ -125,7 +127,7 @@ async def test_conversations_are_found_by_what_they_wait_for(
         await expect(rows).to_have_count(len(names), timeout=PATIENCE)
         for name in names:
             await expect(rows.filter(has_text=conversations[name])).to_have_count(1)
-    await picture(page, "temporal-search.png")
+    await picture(page, "temporal-search.png", **BESIDE_MENU)
 
 
 async def test_timers_and_activities_carry_the_names_of_nodes(
@@ -137,4 +139,7 @@ async def test_timers_and_activities_carry_the_names_of_nodes(
         await page.goto(f"{address}/{quote(f'conversation/{conversations[name]}', safe='')}")
         await expect(page.get_by_text(label).first).to_be_visible(timeout=PATIENCE)
         if name == "stuck":
-            await picture(page, "temporal-timeline.png")
+            await page.get_by_role("heading", name="Timeline").scroll_into_view_if_needed()
+            await page.mouse.move(640, 600)
+            await page.mouse.wheel(0, 2000)
+            await picture(page, "temporal-timeline.png", **BESIDE_MENU)
