@@ -153,10 +153,18 @@ def _number(field: NumberField, answer: Any, language: str) -> int | float:
     return int(value) if value.is_integer() else value
 
 
+_SAID_EMAIL = re.compile(
+    r"(?i)(?:<|mail\s|correo\s|\bis\s|\bes\s|:\s?)([^\s<>(),;:\"']+@[^\s<>(),;:\"']+)>?$"
+)
+"""`Ana <ana@example.org>`, `my e-mail is ana@example.org`; but not `ana b@example.org`, a slip."""
+
+
 def _email(answer: Any) -> str:
     if not isinstance(answer, str):
         raise Invalid("email")
     text = answer.strip().removeprefix("mailto:").rstrip(".,;")
+    if found := _SAID_EMAIL.search(text):
+        text = found[1].rstrip(".!?")
     try:
         return email_validator.validate_email(text, check_deliverability=False).normalized
     except email_validator.EmailNotValidError:
@@ -165,6 +173,8 @@ def _email(answer: Any) -> str:
 
 def _phone(field: PhoneField, answer: Any) -> str:
     text = as_text(answer).strip() if isinstance(answer, str | int) else ""
+    if text.startswith("00"):  # how most countries dial abroad, whatever the region of the field does
+        text = f"+{text[2:]}"
     try:
         number = phonenumbers.parse(text, field.region)
     except phonenumbers.NumberParseException:
@@ -190,16 +200,44 @@ def _url(answer: Any) -> str:
     return text
 
 
+_MONTHS = {
+    name: number
+    for names in (
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+        "ene feb mar abr may jun jul ago sep oct nov dic",
+        "january february march april may june july august september october november december",
+        "jan feb mar apr may jun jul aug sep oct nov dec",
+    )
+    for number, name in enumerate(names.split(), start=1)
+} | {"setiembre": 9, "sept": 9}
+_DAY_THEN_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th|o)?\.? (?:de |of )?([a-z]+)\.?,? (?:de |del )?(\d{4})")
+_MONTH_THEN_DAY = re.compile(r"([a-z]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})")
+
+
+def _in_words(cleaned: str) -> tuple[int, int, int] | None:
+    """Year, month and day of `24 de diciembre de 2026`, `24 Dec 2026` or `December 24, 2026`."""
+    if found := _DAY_THEN_MONTH.fullmatch(cleaned):
+        day, month, year = found.groups()
+    elif found := _MONTH_THEN_DAY.fullmatch(cleaned):
+        month, day, year = found.groups()
+    else:
+        return None
+    return (int(year), _MONTHS[month], int(day)) if month in _MONTHS else None
+
+
 def parse_date(text: str, language: str, today: date) -> date | None:
-    """The day a person wrote: ISO, `24/12/2026`, `24-12-26`, `12/24/2026` in American English, or a word for
-    today or tomorrow."""
+    """The day a person wrote: ISO, `24/12/2026`, `24-12-26`, `12/24/2026` in American English, with the
+    month's name in Spanish or English, or a word for today or tomorrow."""
     words = {"hoy": 0, "today": 0, "manana": 1, "tomorrow": 1, "pasado manana": 2}
     cleaned = normal(text)
     if cleaned in words:
         return date.fromordinal(today.toordinal() + words[cleaned])
     found = re.fullmatch(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(T.*)?", text.strip())
+    named = _in_words(cleaned)
     if found:
         year, month, day = (int(found[1]), int(found[2]), int(found[3]))
+    elif named:
+        year, month, day = named
     else:
         found = re.fullmatch(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4}|\d{2})", text.strip())
         if not found:
@@ -239,11 +277,18 @@ def show_date(iso: str, language: str) -> str:
     return f"{iso[8:10]}/{iso[5:7]}/{iso[:4]}"
 
 
+_BETWEEN_DAYS = re.compile(r"(?i)\s+(?:a|al|to|until|till|hasta el|hasta|-|–)\s+|\s*–\s*|\s*\.\.\s*")
+_TWO_DAYS = re.compile(r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})[\s,-]+(\d[\d/.-]*\d)")
+
+
 def _date_range(
     field: DateRangeField, answer: Any, language: str, today: date, evaluate: Evaluate
 ) -> dict[str, str]:
     if isinstance(answer, str):
-        parts = re.split(r"\s+(?:a|al|to|until|hasta|-|–)\s+|\s*–\s*|\s*\.\.\s*", answer.strip(), maxsplit=1)
+        text = re.sub(r"(?i)^(?:del|de|desde|from)(?: el)?\s+", "", answer.strip())
+        parts = _BETWEEN_DAYS.split(text, maxsplit=1)
+        if len(parts) == 1 and (pair := _TWO_DAYS.fullmatch(text)):
+            parts = list(pair.groups())
         answer = {"start": parts[0], "end": parts[-1]} if len(parts) == 2 else None
     if not isinstance(answer, dict):
         raise Invalid("date_range")
