@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +52,8 @@ def turns(
         console.print(f"[red]{error.title}.[/red]", highlight=False)
         console.print(error.detail, highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
+    except asyncio.CancelledError:
+        raise typer.Exit(143) from None
     document = report.model_dump_json(indent=2) + "\n"
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +67,10 @@ def turns(
 async def _turns(
     console: Console, plan: Plan, data_dir: Path | None, workers: int, api_processes: int
 ) -> TurnsReport:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
     async def measure(platform: PlatformAddresses) -> TurnsReport:
         client = await Client.connect(platform.temporal, namespace=platform.namespace)
         benchmark = TurnsBenchmark(platform, client, plan, lambda text: console.print(text, style="dim"))
