@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-full check lint types format generate generated lock clean
+.PHONY: help setup run test test-full check lint types format generate generated histories lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,7 +37,8 @@ test: setup
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-full: setup
-	$(BIN)/python -m pytest $(ARGS)
+	VERSAAI_TEST_PROFILE=full VERSAAI_CHAOS_REPORT=benchmarks/results/chaos.json \
+	VERSAAI_RECOVERY_REPORT=benchmarks/results/recovery.json $(BIN)/python -m pytest $(ARGS)
 
 check: setup lint types generated
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
@@ -62,6 +63,9 @@ generate: setup
 	$(BIN)/python -m flow_schema.expressions_page > docs/expressions.md
 	$(BIN)/python -m core.settings_page
 	$(BIN)/python -m core.errors
+
+histories: setup
+	$(BIN)/python -m tests.workflows.record_histories
 
 COMPILE = $(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 	--no-annotate --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
