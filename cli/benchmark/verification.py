@@ -9,18 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from cli.benchmark.report import Verification
 from cli.benchmark.visitors import Conversation
+from database.database import Database
+from database.transcript_rows import count_messages, message_rows
 
 _PATIENCE_SECONDS = 60
 _BATCH = 500
-_ROWS = """
-SELECT conversation_id, seq, role, body, client_message_id FROM messages
-WHERE conversation_id = ANY($1::uuid[]) ORDER BY conversation_id, seq
-"""
-_COUNT = "SELECT count(*) FROM messages WHERE conversation_id = ANY($1::uuid[])"
 
 
 class RowsDifferError(Exception):
@@ -29,29 +24,29 @@ class RowsDifferError(Exception):
 
 async def verify(database_url: str, conversations: Sequence[Conversation]) -> Verification:
     """Wait until everything was written, then compare each row. Raises RowsDifferError."""
-    connection = await asyncpg.connect(database_url)
+    database = Database(database_url, pool_size=1)
     rows = 0
     try:
         for start in range(0, len(conversations), _BATCH):
             batch = {UUID(one.conversation_id): one for one in conversations[start : start + _BATCH]}
-            await _written(connection, batch)
+            await _written(database, batch)
             found: dict[UUID, list[Any]] = {key: [] for key in batch}
-            for row in await connection.fetch(_ROWS, list(batch)):
+            for row in await message_rows(database, list(batch)):
                 found[row["conversation_id"]].append(row)
             for key, conversation in batch.items():
                 compare(conversation, found[key])
                 rows += len(found[key])
     finally:
-        await connection.close()
+        await database.close()
     return Verification(
         conversations=len(conversations), replies=sum(one.turns for one in conversations), rows=rows
     )
 
 
-async def _written(connection: Any, batch: dict[UUID, Conversation]) -> None:
+async def _written(database: Database, batch: dict[UUID, Conversation]) -> None:
     expected = sum(conversation.last_seq for conversation in batch.values())
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (written := await connection.fetchval(_COUNT, list(batch))) < expected:
+    while (written := await count_messages(database, list(batch))) < expected:
         if time.monotonic() > deadline:
             raise RowsDifferError(f"{written} of {expected} messages were written")
         await asyncio.sleep(0.2)
