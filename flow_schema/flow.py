@@ -67,6 +67,15 @@ class Variable(Model):
         default=None, title="Description", description="What it is for.", max_length=500
     )
 
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str) -> str:
+        if name in RESERVED_NAMES or not is_variable_name(name):
+            raise ValueError(
+                f"`{name}` is a name of the platform or of formulas; give the variable another name"
+            )
+        return name
+
 
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 
@@ -225,17 +234,6 @@ class Flow(Model):
     @classmethod
     def _current(cls, data: Any) -> Any:
         return upgrade(data) if isinstance(data, dict) else data
-
-    @field_validator("variables")
-    @classmethod
-    def _names_are_free(cls, variables: list[Variable]) -> list[Variable]:
-        for variable in variables:
-            if variable.name in RESERVED_NAMES or not is_variable_name(variable.name):
-                raise ValueError(
-                    f"`{variable.name}` is a name of the platform or of formulas; "
-                    "give the variable another name"
-                )
-        return variables
 
     def all_languages(self) -> list[str]:
         """Declared languages, the default first, without repetition."""

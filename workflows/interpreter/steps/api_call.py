@@ -24,7 +24,10 @@ async def api_call(node: ApiCallNode, ctx: StepContext) -> Outcome:
         raise StepFailed(
             f"the server answered with status {result.status}", {"status": result.status, "body": result.body}
         )
-    keep(result.body, result.status, result.headers, data.mapping, ctx)
+    try:
+        keep(result.body, result.status, result.headers, data.mapping, ctx)
+    except StepFailed as failure:
+        raise StepFailed(failure.message, {"status": result.status, "body": result.body}) from failure
     return Goto("success")
 
 
