@@ -73,7 +73,9 @@ async def snapshot(parts: Resources, organization_id: UUID, conversation_id: UUI
 async def _from_tables(parts: Resources, organization_id: UUID, place: Place) -> ConversationSnapshot:
     async with parts.database.session() as session:
         row = await ConversationRepository(session, organization_id).get(place.conversation_id)
-        visits = await TranscriptRepository(session, organization_id).visits(place.conversation_id)
+        transcript = TranscriptRepository(session, organization_id)
+        visits = await transcript.visits(place.conversation_id)
+        turns = await transcript.count_replies(place.conversation_id)
     return ConversationSnapshot(
         conversation_id=str(row.id),
         organization_id=str(organization_id),
@@ -89,7 +91,7 @@ async def _from_tables(parts: Resources, organization_id: UUID, place: Place) ->
         agent=None,
         tags=row.tags,
         last_seq=row.last_seq,
-        turns=0,
+        turns=turns,
     )
 
 

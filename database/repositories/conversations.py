@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlmodel import col, select, tuple_
+from sqlmodel import col, func, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.errors import NotFoundError
@@ -112,6 +112,13 @@ class TranscriptRepository:
         )
         rows = await self.session.exec(query.order_by(col(NodeVisit.number)).limit(limit))
         return [visit_of(row) for row in rows]
+
+    async def count_replies(self, conversation_id: UUID) -> int:
+        """How many inputs have been answered."""
+        query = select(func.count()).where(
+            Reply.organization_id == self.organization_id, Reply.conversation_id == conversation_id
+        )
+        return (await self.session.exec(query)).one()
 
     async def reply(self, conversation_id: UUID, message_id: str) -> StoredReply | None:
         """What was answered to the input with that client's id, once it is stored."""

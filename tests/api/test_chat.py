@@ -164,6 +164,7 @@ async def test_the_team_reads_snapshot_transcript_and_path(
     ended = (await team.get(root)).json()
     assert ended["status"] == "ended"
     assert ended["variables"]["name"] == "Ana"
+    assert ended["turns"] == 3
     listed = (await team.get(f"/api/v1/chatbots/{bot['id']}/conversations")).json()
     assert [row["conversation_id"] for row in listed["conversations"]] == [chat.conversation]
 
