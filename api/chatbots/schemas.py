@@ -149,6 +149,21 @@ class VersionPage(Outgoing):
     next_cursor: str | None = Field(default=None, title="Cursor", description="For the next page.")
 
 
+class EscalationView(Outgoing):
+    """Why a human is wanted in a conversation, or at work in it."""
+
+    kind: Literal["escalate", "hand_over", "takeover"] = Field(
+        title="Kind", description="Asked for by the flow, given away for good, or taken by an agent."
+    )
+    since: datetime = Field(title="Since", description="When it began.")
+    team: str | None = Field(default=None, title="Team", description="Who should take it.")
+    reason: str = Field(default="", title="Reason", description="Why, in the flow's words.")
+    priority: Literal["low", "normal", "high", "urgent"] = Field(
+        default="normal", title="Priority", description="Its place in the queue."
+    )
+    claimed_at: datetime | None = Field(default=None, title="Taken", description="When an agent took it.")
+
+
 class ConversationView(Outgoing):
     """A conversation as the tables have it; a running one may be up to some seconds further."""
 
@@ -160,6 +175,9 @@ class ConversationView(Outgoing):
     language: str = Field(title="Language", description="Its language.")
     waiting: Waiting | None = Field(default=None, title="Waiting", description="For what.")
     agent_id: str | None = Field(default=None, title="Agent", description="Who has it.")
+    escalation: EscalationView | None = Field(
+        default=None, title="Escalation", description="While a human is wanted or at work."
+    )
     tags: list[str] = Field(title="Tags", description="Its tags.")
     satisfaction_rating: int | None = Field(default=None, title="Rating", description="1 to 5.")
     last_seq: int = Field(title="Last number", description="`seq` of the newest message.")

@@ -89,6 +89,7 @@ def conversation_view(row: ConversationRow) -> ConversationView:
             "language": row.language,
             "waiting": Waiting.model_validate(row.waiting) if row.waiting else None,
             "agent_id": row.agent_id,
+            "escalation": row.escalation,
             "tags": row.tags,
             "satisfaction_rating": row.satisfaction_rating,
             "last_seq": row.last_seq,

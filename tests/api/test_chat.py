@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 
-from tests.api.dialogue import GREETING, Chat, flow, node, problem, publish, texts
+from tests.api.dialogue import GREETING, Chat, Json, flow, node, problem, publish, texts
 
 
 async def test_a_dialogue_from_start_to_end(team: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:
@@ -275,3 +275,34 @@ async def test_conversations_are_listed_newest_first(
         if cursor is None:
             break
     assert seen == opened[::-1]
+
+
+async def test_the_list_says_whom_an_escalated_conversation_wants(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    wanted = {
+        "kind": "escalate",
+        "team": "Cobros",
+        "reason": "Factura de {{ 6 * 7 }} €",
+        "priority": "urgent",
+    }
+    bot = await publish(
+        team,
+        flow([node("start", "start"), node("human", "action", action=wanted)], [("start", "next", "human")]),
+    )
+    await Chat(visitor, bot["slug"]).open()
+    rows: list[Json] = []
+    for _ in range(200):
+        answer = await team.get(f"/api/v1/chatbots/{bot['id']}/conversations", params={"status": "escalated"})
+        if rows := answer.json()["conversations"]:
+            break
+        await asyncio.sleep(0.05)
+    escalation = rows[0]["escalation"]
+    assert escalation.pop("since")
+    assert escalation == {
+        "kind": "escalate",
+        "team": "Cobros",
+        "reason": "Factura de 42 €",
+        "priority": "urgent",
+        "claimed_at": None,
+    }
