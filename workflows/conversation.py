@@ -56,6 +56,8 @@ UPDATES_PER_RUN = 500
 that does not have the conversation in its cache replays the whole run within one task's timeout."""
 MOST_UPDATES_PER_RUN = 1_900
 """From here on nothing more is taken before it has moved: Temporal allows 2,000 updates a run."""
+IDLE = timedelta(days=30)
+"""How long nothing happens in a conversation that waits for nothing with an end."""
 STATUS = SearchAttributeKey.for_keyword("VersaStatus")
 
 Incoming = VisitorMessage | TeamMessage | CallbackMessage
@@ -85,13 +87,17 @@ class ConversationWorkflow:
             new_state(start, workflow.now()) if carried is None else ConversationState.model_validate(carried)
         )
         self.session = Session(state, TemporalEffects(self._written))
-        self.outbox = Outbox(self.session)
+        self.outbox = Outbox(self.session, self._woken)
         self.mailbox: deque[Mail] = deque()
         self.unanswered: dict[str, Mail] = {}
         """Visitor messages taken and not yet answered, by message id."""
         self.work: asyncio.Task[None] | None = None
         self.timer: asyncio.Task[None] | None = None
         self.timer_at: datetime | None = None
+        self.marked = 0
+        """Length of the history at the last task that certainly left a command in it."""
+        self.idle = False
+        """Whether the main loop waits for something to do."""
         self.draining = False
         self.updates = 0
         self.turns_before = state.turns
@@ -121,7 +127,7 @@ class ConversationWorkflow:
     @workflow.update(name=UPDATE_VISITOR)
     async def visitor_message(self, message: VisitorMessage) -> TurnReply:
         """A message of the visitor; the update's id is the message's id."""
-        self.updates += 1
+        self._count()
         try:
             known = self.session.known_reply(message)
         except Refused as refused:
@@ -152,7 +158,7 @@ class ConversationWorkflow:
     @workflow.update(name=UPDATE_TEAM)
     async def team_action(self, message: TeamMessage) -> TeamReply:
         """Something an agent or an operator does. Closing and claiming stop the step in progress."""
-        self.updates += 1
+        self._count()
         mail = Mail(message)
         self.mailbox.append(mail)
         agent = self.session.state.agent
@@ -172,7 +178,7 @@ class ConversationWorkflow:
     @workflow.update(name=UPDATE_CALLBACK)
     async def callback(self, message: CallbackMessage) -> CallbackReply:
         """A call to a one-time address."""
-        self.updates += 1
+        self._count()
         mail = Mail(message)
         self.mailbox.append(mail)
         answer = await self._answered(mail)
@@ -182,6 +188,10 @@ class ConversationWorkflow:
     @callback.validator
     def _check_callback(self, message: CallbackMessage) -> None:
         self._check_draining()
+
+    def _count(self) -> None:
+        self.updates += 1
+        self.marked = workflow.info().get_current_history_length()
 
     def _check_draining(self) -> None:
         if self.draining:
@@ -247,7 +257,10 @@ class ConversationWorkflow:
             else:
                 self.outbox.start_if_due()
                 self._arm_next(deadline)
+                self._leave_a_command()
+                self.idle = True
                 await workflow.wait_condition(self._has_work)
+                self.idle = False
         while self.mailbox:
             await self._deal_with(self._next())
         await self.outbox.written()
@@ -401,8 +414,29 @@ class ConversationWorkflow:
 
     def _arm(self, at: datetime, summary: str) -> None:
         self._disarm()
+        self.marked = workflow.info().get_current_history_length()
         self.timer_at = at
         self.timer = asyncio.create_task(self._ring(at, summary))
+
+    def _woken(self) -> None:
+        """After a timer or a write in the background, where the main loop does not go on because of it."""
+        if not (self.idle and self._has_work()):
+            self._leave_a_command()
+
+    def _leave_a_command(self) -> None:
+        """Makes sure that this workflow task leaves a command in the history, by a timer if by nothing else.
+
+        A worker that does not know the conversation takes a task without commands for a sign of life and
+        merges it with the next; if that one brings an update, later replays part the two again, and the
+        order of what happened is not the same (temporalio/sdk-rust#1146).
+        """
+        length = workflow.info().get_current_history_length()
+        if length not in (self.marked, self.outbox.marked):
+            now, waiting = workflow.now(), self.session.state.waiting
+            at = self._next_time(self.session.next_deadline() if self.session.loaded else None)
+            # What is due already waits for the main loop, not for a timer.
+            at = at if at is not None and at > now else now + IDLE
+            self._arm(at, waiting.node_label if waiting is not None else "go on")
 
     def _disarm(self) -> None:
         if self.timer is not None:
@@ -412,6 +446,7 @@ class ConversationWorkflow:
     async def _ring(self, at: datetime, summary: str) -> None:
         await workflow.sleep(max(at - workflow.now(), timedelta(milliseconds=1)), summary=summary[:200])
         self.timer, self.timer_at = None, None
+        self._woken()
 
 
 def _is_text(mail: Mail) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -26,8 +27,11 @@ class Outbox:
     The writing has a task of its own, so that stopping a step that waits for it never stops the writing.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, written: Callable[[], None]) -> None:
         self.session = session
+        self.marked = 0
+        """Length of the history when the last batch was sent off."""
+        self._written = written
         self.due: datetime | None = None
         self.batch: Flush | None = None
         self._task: asyncio.Task[None] | None = None
@@ -68,6 +72,7 @@ class Outbox:
         """Writes in the background whatever there is; whether anything is being written."""
         if not self.writing and self.session.has_outbox():
             self.batch, self.due = self.session.take_outbox(), None
+            self.marked = workflow.info().get_current_history_length()
             self._task = asyncio.create_task(self._write(self.batch))
         return self.writing
 
@@ -85,3 +90,4 @@ class Outbox:
             except ActivityError:
                 await workflow.sleep(PAUSE_AFTER_REFUSAL, summary="write the transcript again")
         self.batch = None
+        self._written()

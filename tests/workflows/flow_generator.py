@@ -16,7 +16,7 @@ from flow_schema.flow import Flow
 from flow_schema.validation import ValidationContext, has_errors, validate
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
-WAITS = [f"PT{minutes}M" for minutes in (17, 1_017, 3_017)]
+WAITS = [f"PT{minutes}M" for minutes in (1_017, 3_017, 7_017)]
 VARIABLES = [
     {"name": "word", "type": "string", "input": True, "output": True, "default": "nada"},
     {"name": "count", "type": "number", "default": 0},
@@ -102,7 +102,7 @@ def _flow(draw: Draw, name: str, sub_flows: tuple[str, ...]) -> Flow:
 def _settings(draw: Draw, ids: list[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if draw(st.booleans()):
-        settings["inactivity_timeout"] = "PT2029M"
+        settings["inactivity_timeout"] = "PT5029M"
         if draw(st.booleans()):
             settings["inactivity_target"] = draw(st.sampled_from(ids))
             settings["inactivity_text"] = "¿Sigues ahí?"

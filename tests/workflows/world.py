@@ -81,7 +81,9 @@ class World:
         self.asked.append((name, context.key))
         self.bodies[context.key].add(body_of(argument))
         draw = self._draw(name, context.visit, context.call)
-        self._fail(context.key, draw)
+        # The last attempt that the flow allows says itself that it was the last.
+        last = isinstance(argument, HttpCall) and attempt >= argument.attempts
+        self._fail(context.key, draw, last=last)
         match argument:
             case HttpCall():
                 return HttpResult(status=200, headers={"x-draw": str(draw)}, body={"value": draw % 100})
@@ -105,12 +107,12 @@ class World:
     def _draw(self, name: str, visit: int, call: int) -> int:
         return zlib.crc32(f"{self.seed}:{name}:{visit}:{call}".encode())
 
-    def _fail(self, key: str, draw: int) -> None:
+    def _fail(self, key: str, draw: int, *, last: bool) -> None:
         """Each key fails at most once, so that a manual retry gets through."""
         fate = (draw >> 8) % 20
         if fate < self.failures and key not in self._failed:
             self._failed.add(key)
-            if fate % 2:
+            if fate % 2 and not last:
                 raise TryAgain("the world stumbles")
             raise EffectRefused(FailureType.REFUSED, "the world says no")
 
