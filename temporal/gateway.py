@@ -332,7 +332,7 @@ class ConversationGateway:
         return bool(answer.pollers)
 
     async def _query(self, conversation_id: str, name: str, result_type: type[_T]) -> _T:
-        """Ask, again where the question came in the middle of something (`temporal/query_guard.py`)."""
+        """Ask, again where the question came in the middle of something (`temporal/runner.py`)."""
         pause = _FIRST_PAUSE
         for tries_left in reversed(range(_QUERY_TRIES)):
             try:

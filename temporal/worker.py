@@ -27,7 +27,7 @@ from core.settings import Settings
 from flow_schema.effects import CONVERSATION_QUEUE, EFFECTS_QUEUE
 from temporal.client import connect
 from temporal.converter import data_converter
-from temporal.query_guard import QueryGuard
+from temporal.runner import ConversationRunner
 
 _PASSED_THROUGH = (
     "pydantic",
@@ -183,6 +183,6 @@ def _workflows() -> Sequence[type]:
 
 def _runner(sandbox: bool) -> WorkflowRunner:
     if not sandbox:
-        return QueryGuard(UnsandboxedWorkflowRunner())
+        return ConversationRunner(UnsandboxedWorkflowRunner())
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
-    return QueryGuard(SandboxedWorkflowRunner(restrictions=restrictions))
+    return ConversationRunner(SandboxedWorkflowRunner(restrictions=restrictions))

@@ -54,6 +54,7 @@ from temporal.gateway import (
     TooManyPendingError,
     WrongKindError,
 )
+from temporal.runner import ConversationRunner
 
 
 @workflow.defn(name=CONVERSATION_WORKFLOW)
@@ -167,7 +168,7 @@ async def gateway(client: Client, settings: Settings) -> AsyncIterator[Conversat
         client,
         task_queue=CONVERSATION_QUEUE,
         workflows=[ScriptedConversation],
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=ConversationRunner(UnsandboxedWorkflowRunner()),
     ):
         yield ConversationGateway(client, settings)
 

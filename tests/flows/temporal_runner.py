@@ -79,6 +79,7 @@ from flow_schema.turns import (
     TurnReply,
     input_hash,
 )
+from temporal.runner import ConversationRunner
 from tests.flows.dialogue import Case
 from tests.flows.player import Refused
 from tests.flows.scripted_world import EffectRefused, ScriptedWorld, TryAgain
@@ -87,19 +88,21 @@ from workflows.conversation import ConversationWorkflow
 T = TypeVar("T")
 PATIENCE = 15.0
 QUERY_TIMEOUT = timedelta(seconds=5)
-TASK_TIMEOUT = timedelta(seconds=1)
+TASK_TIMEOUT = timedelta(seconds=3)
 """Without a cache the SDK drops a query that comes while a task is under way; the server then repeats it."""
-SANDBOX = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        "flow_schema",
-        "workflows.interpreter",
-        "pydantic",
-        "phonenumbers",
-        "rapidfuzz",
-        "re2",
-        "jmespath",
-        "email_validator",
-        "idna",
+SANDBOX = ConversationRunner(
+    SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(
+            "flow_schema",
+            "workflows.interpreter",
+            "pydantic",
+            "phonenumbers",
+            "rapidfuzz",
+            "re2",
+            "jmespath",
+            "email_validator",
+            "idna",
+        )
     )
 )
 WORLDS: dict[str, ScriptedWorld] = {}

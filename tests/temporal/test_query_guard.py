@@ -11,7 +11,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHistory, WorkflowUpdateStage
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
-from temporal.query_guard import QueryGuard
+from temporal.runner import ConversationRunner
 
 METADATA = "__temporal_workflow_metadata"
 """The query of the Web UI; every workflow answers it."""
@@ -89,7 +89,7 @@ async def queried_in_between(client: Client, runner: WorkflowRunner) -> Workflow
 async def test_a_query_never_wedges_a_workflow(temporal_server: str) -> None:
     """Every history replays, and the workflow goes on as if nobody had asked."""
     client = await Client.connect(temporal_server)
-    replayer = Replayer(workflows=[Steps], workflow_runner=UnsandboxedWorkflowRunner())
+    replayer = Replayer(workflows=[Steps], workflow_runner=ConversationRunner(UnsandboxedWorkflowRunner()))
     for _ in range(TRIES):
-        history = await queried_in_between(client, QueryGuard(UnsandboxedWorkflowRunner()))
+        history = await queried_in_between(client, ConversationRunner(UnsandboxedWorkflowRunner()))
         await replayer.replay_workflow(history)

@@ -1,9 +1,11 @@
-"""Keeps queries from moving workflows ahead of their history.
+"""The runner of the platform's workflows: the SDK's, with two guards against wedged workflows.
 
-The history that comes with a query may end with news that no workflow task has started on yet: an activity
-that completed while the query waited for a worker. The SDK applies that news in order to answer, under the
-clock of the task before, and keeps the workflow in memory with the commands that came of it. The next task
-then reports commands in an order that no replay repeats, and the workflow is wedged for ever. Such a query
+Updates come last in whatever they are delivered with (`update_order.py`).
+
+Queries may not move a workflow ahead of its history. The history that comes with a query may end with news
+that no workflow task has started on yet: an activity that completed while the query waited for a worker. The
+SDK applies that news in order to answer, under the clock of the task before, and keeps the workflow with the
+commands that came of it. The next task then reports commands in an order that no replay repeats. Such a query
 fails here instead, whereupon the SDK forgets the workflow; its caller asks again.
 """
 
@@ -16,11 +18,13 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
+from temporal.update_order import activate_updates_last
+
 REASON = "The workflow has news that no worker has taken yet; ask again."
 
 
-class QueryGuard(WorkflowRunner):
-    """Wraps the runner of a worker. It changes no command, so that replayers need not use it."""
+class ConversationRunner(WorkflowRunner):
+    """Wraps a runner of the SDK. Workers and replayers of the same workflows must agree on using it."""
 
     def __init__(self, runner: WorkflowRunner) -> None:
         self._runner = runner
@@ -55,7 +59,7 @@ class _GuardedInstance(WorkflowInstance):
                 refusal.failed.failure.application_failure_info.SetInParent()
                 return refusal
             self._clock, self._length = clock, act.history_length
-        return self._instance.activate(act)
+        return activate_updates_last(self._instance, act)
 
     def get_serialization_context(self, command_info: Any) -> Any:
         return self._instance.get_serialization_context(command_info)
