@@ -376,7 +376,8 @@ class TemporalConversation:
         await self.snapshot()
 
     async def _query(self, name: str, result_type: type[T]) -> T:
-        """Asks again where the answer got lost: a run that moves on takes the question with it."""
+        """Asks once nothing is under way, again where the answer got lost."""
+        await self._quiet()
         for _ in range(int(PATIENCE / QUERY_TIMEOUT.total_seconds())):
             try:
                 found: T = await self.handle.query(name, result_type=result_type, rpc_timeout=QUERY_TIMEOUT)
@@ -385,6 +386,21 @@ class TemporalConversation:
                 if error.status not in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
                     raise
         raise AssertionError(f"nobody answers the query {name}")
+
+    async def _quiet(self) -> None:
+        """Returns when no task and no activity is under way.
+
+        Without a cache the SDK drops what reaches a run while it is at work, and the clock then stands still.
+        """
+        until = asyncio.get_running_loop().time() + PATIENCE
+        length, calm = -1, 0
+        while calm < 2 and asyncio.get_running_loop().time() < until:
+            run = await self.handle.describe()
+            pending = run.raw_description
+            busy = pending.HasField("pending_workflow_task") or len(pending.pending_activities) > 0
+            calm = calm + 1 if run.history_length == length and not busy else 0
+            length = run.history_length
+            await asyncio.sleep(0.01)
 
     async def snapshot(self) -> ConversationSnapshot:
         return await self._query(QUERY_SNAPSHOT, ConversationSnapshot)

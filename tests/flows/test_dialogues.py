@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.conftest import Stages
 from tests.flows.dialogue import Case, load_cases
 from tests.flows.player import Player
 from tests.flows.pure_runner import PureConversation
-from tests.flows.temporal_runner import TemporalConversation, TemporalStage
+from tests.flows.temporal_runner import TemporalConversation
 
 CASES = [case for path in sorted(Path(__file__).parent.glob("*.yaml")) for case in load_cases(path)]
 
@@ -31,13 +32,13 @@ MOVING = [case for case in ANY_CLOCK if not any(step.action == "burst" for step 
 @pytest.mark.parametrize(
     ("case", "way"),
     [
-        *((case, way) for case in ANY_CLOCK for way in ("warm", "cold")),
+        *((case, way) for way in ("warm", "cold") for case in ANY_CLOCK),
         *((case, "moving") for case in MOVING),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
-async def test_on_temporal(case: Case, way: str, stage: TemporalStage) -> None:
-    conversation = TemporalConversation(case, stage, way)
+async def test_on_temporal(case: Case, way: str, stages: Stages) -> None:
+    conversation = TemporalConversation(case, await stages.of(f"{case.file} {way}"), way)
     try:
         await Player(case, conversation).play()
     finally:
