@@ -1,10 +1,11 @@
 """Runs workflows so that updates are taken after the news that came before them, in every worker alike.
 
-An update is no event of the history but a message beside it. A worker without the workflow in memory merges
-earlier tasks that led to no command with the present one, and the SDK then takes the present update before the
-news of those tasks (temporalio/sdk-python#1591). A later replay doesn't merge them. If the order makes a
-difference, such as in which of two commands comes first, the workflow is wedged for ever. Here an update comes
-last in whatever it is delivered with; only what a workflow begins with is left as it is.
+An update is no event of the history but a message beside it, and the SDK takes it before other news that is
+delivered with it. What is delivered together is not always the same: a worker without the workflow in memory
+may merge earlier tasks that led to no command with the present one, where a later replay doesn't
+(temporalio/sdk-python#1591). Conversations leave a command in every task that brought news, so that nothing is
+merged; beneath that, this module makes the order the same either way: an update comes last in whatever it is
+delivered with. Only what a workflow begins with is left as it is.
 """
 
 from __future__ import annotations
