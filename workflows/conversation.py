@@ -54,8 +54,8 @@ with workflow.unsafe.imports_passed_through():
 UPDATES_PER_RUN = 500
 """From here on the conversation moves to a new run as soon as nothing is in progress: early, since a worker
 that does not have the conversation in its cache replays the whole run within one task's timeout."""
-MOST_UPDATES_PER_RUN = 1_900
-"""From here on nothing more is taken before it has moved: Temporal allows 2,000 updates a run."""
+MOST_UPDATES_PER_RUN = 600
+"""From here on nothing more is taken before it has moved, however busy it is. Temporal allows 2,000."""
 IDLE = timedelta(days=30)
 """How long nothing happens in a conversation that waits for nothing with an end."""
 STATUS = SearchAttributeKey.for_keyword("VersaStatus")
@@ -128,10 +128,7 @@ class ConversationWorkflow:
     async def visitor_message(self, message: VisitorMessage) -> TurnReply:
         """A message of the visitor; the update's id is the message's id."""
         self._count()
-        try:
-            known = self.session.known_reply(message)
-        except Refused as refused:
-            raise _application_error(refused) from refused
+        known = self.session.known_reply(message)
         if known is not None:
             return known
         mail = self.unanswered.get(message.message_id)
@@ -139,19 +136,20 @@ class ConversationWorkflow:
             mail = Mail(message)
             self.unanswered[message.message_id] = mail
             self.mailbox.append(mail)
-        elif mail.message != message.model_copy(update={"request_id": mail.message.request_id}):
-            raise _application_error(id_reused())
         answer = await self._answered(mail)
         assert isinstance(answer, TurnReply)
         return answer
 
     @visitor_message.validator
     def _check_visitor(self, message: VisitorMessage) -> None:
+        """Refuses before anything is recorded: a recorded refusal is all that a repetition would get."""
         self._check_draining()
-        if message.message_id in self.unanswered:
-            return
+        pending = self.unanswered.get(message.message_id)
         try:
-            self.session.check(message, len(self.unanswered))
+            if pending is None:
+                self.session.check(message, len(self.unanswered))
+            elif isinstance(pending.message, VisitorMessage) and pending.message.input != message.input:
+                raise id_reused()
         except Refused as refused:
             raise _application_error(refused) from refused
 
@@ -171,9 +169,10 @@ class ConversationWorkflow:
     @team_action.validator
     def _check_team(self, message: TeamMessage) -> None:
         self._check_draining()
-        state = self.session.state
-        if state.status is ConversationStatus.ENDED and message.action_id not in state.team_replies:
-            raise _application_error(Refused(Refusal.CLOSED, "the conversation has ended"))
+        try:
+            self.session.check_team(message)
+        except Refused as refused:
+            raise _application_error(refused) from refused
 
     @workflow.update(name=UPDATE_CALLBACK)
     async def callback(self, message: CallbackMessage) -> CallbackReply:
@@ -191,7 +190,7 @@ class ConversationWorkflow:
 
     def _count(self) -> None:
         self.updates += 1
-        self.marked = workflow.info().get_current_history_length()
+        self._mark()
 
     def _check_draining(self) -> None:
         if self.draining:
@@ -233,6 +232,8 @@ class ConversationWorkflow:
             name: flow.version_id for name, flow in bundle.flows.items() if name != "main"
         }
         self.session.load(graphs(bundle))
+        # A local activity ends in another task when it is replayed, so the two must not differ in commands.
+        self._mark()
 
     async def _loop(self) -> bool:
         """Takes one event after another until the conversation ends or moves to a new run.
@@ -246,14 +247,12 @@ class ConversationWorkflow:
                 await self._deal_with(self._next())
             elif (deadline := self.session.next_deadline()) is not None and deadline <= workflow.now():
                 await self._work(self._advance())
-            elif (ended := self.session.state.status is ConversationStatus.ENDED) or self._should_move():
-                if self.outbox.start():
-                    self._arm_next(deadline)
-                    await workflow.wait_condition(lambda: self._has_work() or not self.outbox.writing)
-                elif ended:
+            elif self.session.state.status is ConversationStatus.ENDED:
+                if not self.outbox.start():
                     break
-                else:
-                    self.draining = True
+                await workflow.wait_condition(lambda: bool(self.mailbox) or not self.outbox.writing)
+            elif self._should_move() and self.outbox.may_travel():
+                self.draining = True
             else:
                 self.outbox.start_if_due()
                 self._arm_next(deadline)
@@ -263,7 +262,10 @@ class ConversationWorkflow:
                 self.idle = False
         while self.mailbox:
             await self._deal_with(self._next())
-        await self.outbox.written()
+        while not self.outbox.may_travel() or self.session.state.status is ConversationStatus.ENDED:
+            if not self.outbox.start():
+                break
+            await workflow.wait_condition(lambda: not self.outbox.writing)
         await workflow.wait_condition(lambda: bool(self.mailbox) or workflow.all_handlers_finished())
         return bool(self.mailbox)
 
@@ -414,7 +416,7 @@ class ConversationWorkflow:
 
     def _arm(self, at: datetime, summary: str) -> None:
         self._disarm()
-        self.marked = workflow.info().get_current_history_length()
+        self._mark()
         self.timer_at = at
         self.timer = asyncio.create_task(self._ring(at, summary))
 
@@ -437,6 +439,9 @@ class ConversationWorkflow:
             # What is due already waits for the main loop, not for a timer.
             at = at if at is not None and at > now else now + IDLE
             self._arm(at, waiting.node_label if waiting is not None else "go on")
+
+    def _mark(self) -> None:
+        self.marked = workflow.info().get_current_history_length()
 
     def _disarm(self) -> None:
         if self.timer is not None:

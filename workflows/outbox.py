@@ -18,6 +18,8 @@ with workflow.unsafe.imports_passed_through():
 FLUSH_AFTER = timedelta(seconds=2)
 FLUSH_MESSAGES = 24
 """Reached in a burst alone: a visitor who reads and types is written by the clock."""
+MOST_TRAVELLING = 50
+TRAVELLING_BYTES = 100_000
 PAUSE_AFTER_REFUSAL = timedelta(seconds=30)
 
 
@@ -44,6 +46,13 @@ class Outbox:
         """Everything that is not known to be in the tables."""
         taken = self.batch.messages if self.batch is not None else []
         return [*taken, *self.session.state.outbox_messages]
+
+    def may_travel(self) -> bool:
+        """Whether what is not written yet is little enough to move to a new run in the state."""
+        state = self.session.state
+        if self.writing or len(state.outbox_messages) > MOST_TRAVELLING:
+            return False
+        return sum(len(message.model_dump_json()) for message in state.outbox_messages) <= TRAVELLING_BYTES
 
     def hurry(self) -> None:
         """What nobody receives as a reply reaches its readers through the tables: write it at once."""

@@ -1,4 +1,5 @@
-"""One time-skipping Temporal server, with its workers, for all tests of the workflow."""
+"""A time-skipping Temporal server with its workers for each test: what one leaves behind must not hold up
+the clock of the next."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import pytest
 from tests.flows.temporal_runner import TemporalStage, temporal_stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def stage() -> AsyncIterator[TemporalStage]:
     async with temporal_stage() as running:
         yield running

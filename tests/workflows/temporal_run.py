@@ -87,10 +87,12 @@ class TemporalConversation:
         """Lets a little time pass while something is not done: pauses between attempts are waited for."""
         task = asyncio.ensure_future(awaitable)
         for _ in range(60):
-            done, _ = await asyncio.wait({task}, timeout=0.5)
-            if done:
+            await asyncio.wait({task}, timeout=0.5)
+            if task.done():
                 return task.result()
-            await self.stage.environment.sleep(timedelta(seconds=2))
+            skipping = asyncio.ensure_future(self.stage.environment.sleep(timedelta(seconds=2)))
+            await asyncio.wait({task, skipping}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({skipping}, timeout=5)
         task.cancel()
         raise AssertionError(f"no answer: {await self._where()}")
 
@@ -205,7 +207,10 @@ class TemporalConversation:
             )
             return reply
 
-        return await self._sent(send)
+        reply = await self._sent(send)
+        if reply.action_hash != input_hash(message.action):
+            raise Refused(Refusal.ID_REUSED, "the id belongs to another action")
+        return reply
 
     async def callback(self, message: CallbackMessage) -> CallbackReply:
         async def send() -> CallbackReply:
@@ -326,4 +331,6 @@ def silent_tasks(history: WorkflowHistory) -> list[int]:
                 if news and next_name not in COMMANDS:
                     silent.append(event.event_id)
                 news = False
+            case _:
+                pass
     return silent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -33,9 +34,7 @@ from workflows.interpreter.team import Refused
 WAYS = ("warm", "cold")
 
 
-def conversation(
-    stage: TemporalStage, flow: Flow, way: str = "warm", **start: object
-) -> TemporalConversation:
+def conversation(stage: TemporalStage, flow: Flow, way: str = "warm", **start: Any) -> TemporalConversation:
     return TemporalConversation(stage, World({"main": flow}), way, **start)
 
 

@@ -102,9 +102,9 @@ class Session:
         return reply
 
     def check(self, message: VisitorMessage, pending: int) -> None:
-        """Raises `Refused` if the message can't be taken. Known ids pass. Changes nothing."""
+        """Raises `Refused` if the message can't be taken. What was answered passes. Changes nothing."""
         state = self.state
-        if message.message_id in state.replies:
+        if self.known_reply(message) is not None:
             return
         if digest(message.message_id) in state.seen:
             raise Refused(Refusal.ANSWERED_BEFORE, "this message was answered long ago: read the transcript")
@@ -274,13 +274,22 @@ class Session:
 
     # --- the team -------------------------------------------------------------------------------
 
+    def check_team(self, message: TeamMessage) -> None:
+        """Raises `Refused` if the action can't be taken. What was done before passes. Changes nothing."""
+        if self._known_team_reply(message) is None and self.state.status is ConversationStatus.ENDED:
+            raise Refused(Refusal.CLOSED, "the conversation has ended")
+
+    def _known_team_reply(self, message: TeamMessage) -> TeamReply | None:
+        known = self.state.team_replies.get(message.action_id)
+        if known is not None and known.action_hash and known.action_hash != input_hash(message.action):
+            raise Refused(Refusal.ID_REUSED, "this action id was used for another action")
+        return known
+
     async def team(self, message: TeamMessage) -> TeamReply:
         """Does what the team asks. Repeating an action id gives the same answer. Raises `Refused`."""
         state = self.state
-        known = state.team_replies.get(message.action_id)
+        known = self._known_team_reply(message)
         if known is not None:
-            if known.action_hash and known.action_hash != input_hash(message.action):
-                raise Refused(Refusal.ID_REUSED, "this action id was used for another action")
             return known
         self.transcript.begin_turn(None)
         if await self.team_actions.apply(message.action_id, message.action, self.effects.now()):

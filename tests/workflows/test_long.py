@@ -1,0 +1,181 @@
+"""Long conversations, large flows, long waits. `VERSAAI_TEST_PROFILE=full` has 10,000 turns."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateStage
+from temporalio.worker import Worker
+
+from flow_schema.effects import UPDATE_CALLBACK, UPDATE_VISITOR, CallbackMessage
+from flow_schema.flow import Flow
+from flow_schema.turns import ConversationStatus
+from tests.flows.temporal_runner import SANDBOX, SCRIPTED_ACTIVITIES, TemporalStage
+from tests.workflows.small_flows import ECHO, asks, chain, said, says, start, team, text
+from tests.workflows.temporal_run import TemporalConversation
+from tests.workflows.world import World
+from workflows import ConversationWorkflow
+
+TURNS = 10_000 if os.environ.get("VERSAAI_TEST_PROFILE") == "full" else 700
+UPDATES_A_RUN = (500, 610)
+"""A run moves when it is quiet after so many updates, or at last after so many."""
+EVENTS_A_RUN = 4_096
+"""Temporal suggests continue-as-new at so many events; a run must not go far beyond."""
+
+
+@pytest.mark.timeout(3_600)
+async def test_a_visitor_notices_nothing_of_many_runs(stage: TemporalStage) -> None:
+    it = TemporalConversation(stage, World({"main": ECHO}))
+    await it.visitor(start())
+    for number in range(TURNS):
+        reply = await it.visitor(text(f"message-{number}", f"palabra {number}"))
+        assert said(reply.messages) == [f"palabra {number}", "¿word?"]
+        assert reply.last_seq == 1 + 3 * (number + 1)
+    histories = await it.histories()
+    fewest, most = UPDATES_A_RUN
+    assert 1 + TURNS // most <= len(histories) <= 1 + TURNS // fewest
+    assert max(len(history.events) for history in histories) < EVENTS_A_RUN
+    await it.team(team("close-0001", "close"))
+    await it.ended()
+    assert sorted(it.world.rows) == list(range(1, 3 * TURNS + 3))
+    assert len(it.world.replies) == TURNS + 1
+
+
+@pytest.mark.parametrize("way", ["warm", "cold"])
+async def test_a_flow_of_300_nodes(stage: TemporalStage, way: str) -> None:
+    """29 blocks of nine messages and a question, and a last message of all answers."""
+    nodes = []
+    for block in range(29):
+        nodes += [says(f"m{block}-{number}", f"{block}.{number}") for number in range(9)]
+        nodes.append(asks(f"q{block}", f"v{block}"))
+    nodes += [says(f"last-{number}", f"fin {number}") for number in range(8)]
+    nodes.append(says("all", " ".join(f"{{{{ v{block} }}}}" for block in range(29))))
+    flow = chain(*nodes, variables=[{"name": f"v{block}"} for block in range(29)])
+    assert len(flow.nodes) == 300
+    it = TemporalConversation(stage, World({"main": flow}), way)
+    reply = await it.visitor(start())
+    for block in range(29):
+        assert said(reply.messages) == [f"{block}.{number}" for number in range(9)] + [f"¿v{block}?"]
+        reply = await it.visitor(text(f"message-{block}", f"a{block}"))
+    answers = " ".join(f"a{block}" for block in range(29))
+    assert said(reply.messages) == [f"fin {number}" for number in range(8)] + [answers]
+    assert reply.status is ConversationStatus.ENDED
+    await it.ended()
+    assert sorted(it.world.visits) == list(range(1, 301))
+    await it.replay()
+
+
+WAITING = "wait"
+BRANCHES = ("reply", "received", "timeout")
+
+
+def race() -> Flow:
+    """A callback is waited for, for 30 days; a visitor may interrupt. Each end says its name, then asks."""
+    wait = {"webhook": {"kind": "wait", "timeout": "P30D", "accept_reply": True}}
+    return chain(
+        (WAITING, "webhook", wait),
+        *(says(branch, branch) for branch in BRANCHES),
+        asks("after", "word"),
+        edges=[
+            *((WAITING, branch, branch) for branch in BRANCHES),
+            *((branch, "next", "after") for branch in BRANCHES),
+        ],
+        variables=[{"name": "word"}],
+    )
+
+
+@asynccontextmanager
+async def worker(stage: TemporalStage, queue: str) -> AsyncIterator[None]:
+    """A worker with nothing in its cache, for as long as the block runs."""
+    async with Worker(
+        stage.client,
+        task_queue=queue,
+        workflows=[ConversationWorkflow],
+        activities=SCRIPTED_ACTIVITIES,
+        workflow_runner=SANDBOX,
+    ):
+        yield
+
+
+async def _opened(stage: TemporalStage) -> TemporalConversation:
+    """A conversation that waits, with its worker gone."""
+    it = TemporalConversation(stage, World({"main": race()}), queue=f"race-{uuid.uuid4().hex[:8]}")
+    async with worker(stage, it.queue):
+        await it.visitor(start())
+        await it.rest()
+    return it
+
+
+async def _branches_taken(it: TemporalConversation) -> list[str]:
+    snapshot = await it.snapshot()
+    assert snapshot.node_id == "after"
+    return [visit.node_id for visit in snapshot.path if visit.node_id in BRANCHES]
+
+
+async def _finish(it: TemporalConversation) -> None:
+    await it.team(team("close-0001", "close"))
+    await it.ended()
+    await it.replay()
+
+
+@pytest.mark.parametrize("winner", BRANCHES)
+async def test_one_branch_wins_a_wait_of_30_days(stage: TemporalStage, winner: str) -> None:
+    """The winner comes after a restart; the other two come later, after another, and change nothing."""
+    it = await _opened(stage)
+    callback_id = it.world.callbacks[0].callback_id
+    deeds: dict[str, Callable[[], Awaitable[object]]] = {
+        "reply": lambda: it.visitor(text("message-1", "¿Sigue ahí?")),
+        "received": lambda: it.callback(CallbackMessage(callback_id=callback_id, body={"paid": True})),
+        "timeout": lambda: stage.environment.sleep(timedelta(days=31)),
+    }
+    if winner != "timeout":
+        await stage.environment.sleep(timedelta(days=29))
+    async with worker(stage, it.queue):
+        await deeds[winner]()
+        await it.rest()
+        assert await _branches_taken(it) == [winner]
+    async with worker(stage, it.queue):
+        if winner != "timeout":
+            await deeds["timeout"]()
+        if winner != "received":
+            late = await it.callback(CallbackMessage(callback_id=callback_id, body={"paid": True}))
+            assert late.outcome == "late"
+        assert await _branches_taken(it) == [winner]
+        await _finish(it)
+
+
+@pytest.mark.parametrize("first", ["reply", "received"])
+async def test_one_branch_wins_when_all_come_at_once(stage: TemporalStage, first: str) -> None:
+    """Reply, callback and timer all wait for a worker that was away for 31 days: the first to come wins."""
+    it = await _opened(stage)
+    callback = CallbackMessage(callback_id=it.world.callbacks[0].callback_id, body={"paid": True})
+    updates = {
+        "reply": (UPDATE_VISITOR, text("message-1", "¿Sigue ahí?"), "message-1"),
+        "received": (UPDATE_CALLBACK, callback, "callback-1"),
+    }
+    order = [first, *(name for name in updates if name != first)]
+    sending = []
+    for name in order:
+        update, argument, update_id = updates[name]
+        sending.append(
+            asyncio.create_task(
+                it.handle.start_update(
+                    update, argument, id=update_id, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+                )
+            )
+        )
+        await asyncio.sleep(0.2)
+    await stage.environment.sleep(timedelta(days=31))
+    async with worker(stage, it.queue):
+        await asyncio.gather(*sending)
+        await it.rest()
+        taken = await _branches_taken(it)
+        assert len(taken) == 1
+        assert taken[0] in BRANCHES
+        await _finish(it)
