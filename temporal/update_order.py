@@ -3,7 +3,7 @@
 An update is no event of the history but a message beside it, and the SDK takes it before other news that is
 delivered with it. What is delivered together is not always the same: a worker without the workflow in memory
 may merge earlier tasks that led to no command with the present one, where a later replay doesn't
-(temporalio/sdk-python#1591). Conversations leave a command in every task that brought news, so that nothing is
+(temporalio/sdk-python#1591). Conversations leave a command in every task that brought news, so that none is
 merged; beneath that, this module makes the order the same either way: an update comes last in whatever it is
 delivered with. Only what a workflow begins with is left as it is.
 """
