@@ -60,6 +60,8 @@ A_FEW_TIMES = TemporalRetryPolicy(
 )
 HEARTBEAT = timedelta(seconds=5)
 """A worker that is silent for this long is taken to be dead. Effects report each second."""
+LOCAL_LIMIT = timedelta(seconds=1.5)
+"""For a local activity: half of the task's timeout, before the worker has to ask for more time."""
 
 
 class TemporalEffects:
@@ -147,16 +149,33 @@ class TemporalEffects:
 
 
 async def load_flow(request: LoadFlow) -> FlowBundle:
-    """Loads the pinned flows: recorded in history, so that a replay needs no database."""
-    bundle: FlowBundle = await workflow.execute_local_activity(
-        LOAD_FLOW,
-        request,
-        result_type=FlowBundle,
-        start_to_close_timeout=timedelta(seconds=10),
-        retry_policy=UNTIL_IT_WORKS,
-        local_retry_threshold=timedelta(seconds=5),
-        summary="load the flow",
-    )
+    """Loads the pinned flows: recorded in history, so that a replay needs no database.
+
+    A local activity, since it is on the way to the first greeting. It must end well within a workflow task:
+    one that goes on longer leaves tasks without news of their own in the history. When the database does not
+    answer in that time, a regular activity waits for it.
+    """
+    try:
+        bundle: FlowBundle = await workflow.execute_local_activity(
+            LOAD_FLOW,
+            request,
+            result_type=FlowBundle,
+            schedule_to_close_timeout=LOCAL_LIMIT,
+            retry_policy=UNTIL_IT_WORKS,
+            local_retry_threshold=timedelta(seconds=5),
+            summary="load the flow",
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        bundle = await workflow.execute_activity(
+            LOAD_FLOW,
+            request,
+            result_type=FlowBundle,
+            start_to_close_timeout=timedelta(seconds=10),
+            retry_policy=UNTIL_IT_WORKS,
+            summary="load the flow, once the database answers",
+        )
     return bundle
 
 

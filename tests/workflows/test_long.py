@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowUpdateStage
-from temporalio.worker import Worker
 
-from flow_schema.effects import UPDATE_CALLBACK, UPDATE_VISITOR, CallbackMessage
+from flow_schema.effects import CallbackMessage
 from flow_schema.flow import Flow
 from flow_schema.turns import ConversationStatus
-from tests.flows.temporal_runner import SANDBOX, SCRIPTED_ACTIVITIES, TemporalStage
+from tests.flows.temporal_runner import TemporalStage
 from tests.workflows.small_flows import ECHO, asks, chain, said, says, start, team, text
 from tests.workflows.temporal_run import TemporalConversation
 from tests.workflows.world import World
-from workflows import ConversationWorkflow
 
 TURNS = 10_000 if os.environ.get("VERSAAI_TEST_PROFILE") == "full" else 700
 UPDATES_A_RUN = (500, 610)
@@ -90,25 +84,11 @@ def race() -> Flow:
     )
 
 
-@asynccontextmanager
-async def worker(stage: TemporalStage, queue: str) -> AsyncIterator[None]:
-    """A worker with nothing in its cache, for as long as the block runs."""
-    async with Worker(
-        stage.client,
-        task_queue=queue,
-        workflows=[ConversationWorkflow],
-        activities=SCRIPTED_ACTIVITIES,
-        workflow_runner=SANDBOX,
-    ):
-        yield
-
-
 async def _opened(stage: TemporalStage) -> TemporalConversation:
-    """A conversation that waits, with its worker gone."""
-    it = TemporalConversation(stage, World({"main": race()}), queue=f"race-{uuid.uuid4().hex[:8]}")
-    async with worker(stage, it.queue):
-        await it.visitor(start())
-        await it.rest()
+    """A conversation that waits for a callback."""
+    it = TemporalConversation(stage, World({"main": race()}))
+    await it.visitor(start())
+    await it.rest()
     return it
 
 
@@ -126,56 +106,32 @@ async def _finish(it: TemporalConversation) -> None:
 
 @pytest.mark.parametrize("winner", BRANCHES)
 async def test_one_branch_wins_a_wait_of_30_days(stage: TemporalStage, winner: str) -> None:
-    """The winner comes after a restart; the other two come later, after another, and change nothing."""
-    it = await _opened(stage)
-    callback_id = it.world.callbacks[0].callback_id
-    deeds: dict[str, Callable[[], Awaitable[object]]] = {
-        "reply": lambda: it.visitor(text("message-1", "¿Sigue ahí?")),
-        "received": lambda: it.callback(CallbackMessage(callback_id=callback_id, body={"paid": True})),
-        "timeout": lambda: stage.environment.sleep(timedelta(days=31)),
-    }
-    if winner != "timeout":
-        await stage.environment.sleep(timedelta(days=29))
-    async with worker(stage, it.queue):
-        await deeds[winner]()
-        await it.rest()
-        assert await _branches_taken(it) == [winner]
-    async with worker(stage, it.queue):
-        if winner != "timeout":
-            await deeds["timeout"]()
-        if winner != "received":
-            late = await it.callback(CallbackMessage(callback_id=callback_id, body={"paid": True}))
-            assert late.outcome == "late"
-        assert await _branches_taken(it) == [winner]
-        await _finish(it)
-
-
-@pytest.mark.parametrize("first", ["reply", "received"])
-async def test_one_branch_wins_when_all_come_at_once(stage: TemporalStage, first: str) -> None:
-    """Reply, callback and timer all wait for a worker that was away for 31 days: the first to come wins."""
+    """The other two come later and change nothing."""
     it = await _opened(stage)
     callback = CallbackMessage(callback_id=it.world.callbacks[0].callback_id, body={"paid": True})
-    updates = {
-        "reply": (UPDATE_VISITOR, text("message-1", "¿Sigue ahí?"), "message-1"),
-        "received": (UPDATE_CALLBACK, callback, "callback-1"),
-    }
-    order = [first, *(name for name in updates if name != first)]
-    sending = []
-    for name in order:
-        update, argument, update_id = updates[name]
-        sending.append(
-            asyncio.create_task(
-                it.handle.start_update(
-                    update, argument, id=update_id, wait_for_stage=WorkflowUpdateStage.ACCEPTED
-                )
-            )
-        )
-        await asyncio.sleep(0.2)
-    await stage.environment.sleep(timedelta(days=31))
-    async with worker(stage, it.queue):
-        await asyncio.gather(*sending)
-        await it.rest()
-        taken = await _branches_taken(it)
-        assert len(taken) == 1
-        assert taken[0] in BRANCHES
-        await _finish(it)
+    await it.pass_time(timedelta(days=29))
+    if winner == "reply":
+        await it.visitor(text("message-1", "¿Sigue ahí?"))
+    elif winner == "received":
+        assert (await it.callback(callback)).outcome == "received"
+    else:
+        await it.pass_time(timedelta(days=2))
+    assert await _branches_taken(it) == [winner]
+    if winner != "received":
+        assert (await it.callback(callback)).outcome == "late"
+    await it.pass_time(timedelta(days=2))
+    assert await _branches_taken(it) == [winner]
+    await _finish(it)
+
+
+async def test_one_branch_wins_when_reply_and_callback_come_at_once(stage: TemporalStage) -> None:
+    it = await _opened(stage)
+    callback = CallbackMessage(callback_id=it.world.callbacks[0].callback_id, body={"paid": True})
+    reply, received = await asyncio.gather(
+        it.visitor(text("message-1", "¿Sigue ahí?")), it.callback(callback)
+    )
+    taken = await _branches_taken(it)
+    assert len(taken) == 1
+    assert (received.outcome == "received") is (taken == ["received"])
+    assert reply.message_id == "message-1"
+    await _finish(it)
