@@ -17,7 +17,7 @@ LlmError
 message holds a key: what a provider says is redacted before it gets here.
 """
 
-# ruff: noqa: N818 - the names say what happened; that they are errors, their tree says
+
 
 from __future__ import annotations
 

@@ -158,18 +158,17 @@ async def test_an_update_waits_for_a_worker(stage: TemporalStage) -> None:
     await asyncio.sleep(0.2)
     second = asyncio.create_task(it.accepted(text("message-1", "uno")))
     await asyncio.sleep(0.1)
-    for _ in range(2):
-        async with Worker(
-            stage.client,
-            task_queue="late-queue",
-            workflows=[ConversationWorkflow],
-            activities=SCRIPTED_ACTIVITIES,
-            workflow_runner=SANDBOX,
-            max_cached_workflows=0,
-        ):
-            opened = await opening
-            reply = await it.result_of(await second)
-            await it.team(team("action-1", "claim", agent=AGENT))
+    async with Worker(
+        stage.client,
+        task_queue="late-queue",
+        workflows=[ConversationWorkflow],
+        activities=SCRIPTED_ACTIVITIES,
+        workflow_runner=SANDBOX,
+        max_cached_workflows=0,
+    ):
+        opened = await opening
+        reply = await it.result_of(await second)
+        await it.team(team("action-1", "claim", agent=AGENT))
     assert said(opened.messages) == ["¿word?"]
     assert said(reply.messages)[0] == "uno"
     await it.replay()
