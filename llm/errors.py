@@ -17,8 +17,6 @@ LlmError
 message holds a key: what a provider says is redacted before it gets here.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Sequence
