@@ -11,14 +11,14 @@ import re
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from temporalio import activity
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import (
     Client,
@@ -393,13 +393,9 @@ class TemporalConversation:
         Without a cache the SDK drops what reaches a run while it is at work, and the clock then stands still.
         """
         until = asyncio.get_running_loop().time() + PATIENCE
-        length, calm = -1, 0
-        while calm < 2 and asyncio.get_running_loop().time() < until:
-            run = await self.handle.describe()
-            pending = run.raw_description
-            busy = pending.HasField("pending_workflow_task") or len(pending.pending_activities) > 0
-            calm = calm + 1 if run.history_length == length and not busy else 0
-            length = run.history_length
+        while asyncio.get_running_loop().time() < until:
+            if _is_quiet(await self.handle.fetch_history()):
+                return
             await asyncio.sleep(0.01)
 
     async def snapshot(self) -> ConversationSnapshot:
@@ -436,9 +432,9 @@ class TemporalConversation:
     async def close(self) -> None:
         """Ends what still runs, and replays every run of the conversation."""
         try:
+            await self._end()
             histories = await self.histories()
         finally:
-            await self._terminate()
             WORLDS.pop(self.conversation_id, None)
         replayer = Replayer(
             workflows=[ConversationWorkflow], data_converter=pydantic_data_converter, workflow_runner=SANDBOX
@@ -446,14 +442,24 @@ class TemporalConversation:
         for history in histories:
             await replayer.replay_workflow(history)
 
-    async def _terminate(self) -> None:
-        """Ends the newest run, also one that begins meanwhile."""
-        while (await self.handle.describe()).status is WorkflowExecutionStatus.RUNNING:
-            try:
+    async def _end(self) -> None:
+        """Has the team close what still runs; a conversation that can't be closed is terminated."""
+        if not await self._runs():
+            return
+        closing = TeamMessage.model_validate(
+            {"action_id": "the-dialogue-is-over", "action": {"kind": "close"}}
+        )
+        until = asyncio.get_running_loop().time() + PATIENCE
+        with suppress(Refused, TimeoutError):
+            await self.team(closing)
+            while await self._runs() and asyncio.get_running_loop().time() < until:
+                await asyncio.sleep(0.02)
+        while await self._runs():
+            with suppress(RPCError):
                 await self.handle.terminate("the dialogue is over")
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
+
+    async def _runs(self) -> bool:
+        return (await self.handle.describe()).status is WorkflowExecutionStatus.RUNNING
 
     async def histories(self) -> list[WorkflowHistory]:
         """Of all runs, the newest first."""
@@ -469,3 +475,22 @@ class TemporalConversation:
             run_id = started.continued_execution_run_id
             if not run_id:
                 return histories
+
+
+def _is_quiet(history: WorkflowHistory) -> bool:
+    """Whether every task and activity that was begun has come to an end."""
+    open_tasks: set[int] = set()
+    for event in history.events:
+        kind = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+        if kind in ("WORKFLOW_TASK_SCHEDULED", "ACTIVITY_TASK_SCHEDULED"):
+            open_tasks.add(event.event_id)
+        elif kind.startswith(("WORKFLOW_TASK_", "ACTIVITY_TASK_")) and not kind.endswith("STARTED"):
+            attributes = getattr(event, event.WhichOneof("attributes") or "")
+            open_tasks.discard(attributes.scheduled_event_id)
+        elif (
+            kind.startswith("WORKFLOW_EXECUTION_")
+            and kind.endswith(("COMPLETED", "FAILED", "TERMINATED", "CANCELED", "CONTINUED_AS_NEW"))
+            and "UPDATE" not in kind
+        ):
+            return True
+    return not open_tasks
