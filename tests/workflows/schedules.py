@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from flow_schema.effects import CallbackMessage, CallbackReply, TeamMessage, VisitorMessage
 from flow_schema.turns import (
@@ -20,8 +20,10 @@ from flow_schema.turns import (
     ConversationSnapshot,
     InputContent,
     Message,
+    Refusal,
     TeamReply,
     TurnReply,
+    Waiting,
 )
 from tests.workflows.world import World, normalized
 from workflows.interpreter.team import Refused
@@ -97,10 +99,14 @@ class Player:
         self.it = conversation
         self.node_ids = node_ids
         self.trace = Trace()
+        self.waiting: Waiting | None = None
+        """For what the conversation waits, as the last reply said; None: it has to be asked."""
 
     async def play(self, schedule: list[Operation]) -> Trace:
         await self._send("opening-0", {"type": "start", "language": "es", "variables": {"word": "inicial"}})
         for number, (name, detail) in enumerate(schedule):
+            if name not in ("answer", "text", "value", "choice"):
+                self.waiting = None
             await self._operation(number, name, detail)
         self.trace.snapshot = self._normal(await self.it.snapshot())
         return self.trace
@@ -109,6 +115,9 @@ class Player:
         if isinstance(value, BaseModel):
             value = value.model_dump(mode="json")
         return normalized(value, self.it.conversation_id)
+
+    def _outcome(self, reply: TurnReply | Refused) -> Any:
+        return self._normal(reply) if isinstance(reply, TurnReply) else ["refused", reply.refusal.value]
 
     def _note(self, outcome: Any) -> None:
         self.trace.outcomes.append(self._normal(outcome))
@@ -127,6 +136,7 @@ class Player:
         self._note(reply)
 
     def _took(self, message_id: str, reply: TurnReply) -> None:
+        self.waiting = reply.waiting
         first = self.trace.replies.setdefault(message_id, reply)
         assert first == reply, f"{message_id} was answered twice, differently"
         if first is reply:
@@ -159,7 +169,7 @@ class Player:
 
     async def _answer(self, draw: int) -> tuple[dict[str, Any], list[Any]]:
         """An answer that fits what is asked, most of the time."""
-        waiting = (await self.it.snapshot()).waiting
+        waiting = self.waiting or (await self.it.snapshot()).waiting
         prompt = waiting.prompt if waiting is not None else None
         asked = next((message.content for message in self.trace.said if message.seq == prompt), None)
         if isinstance(asked, ChoicesContent):
@@ -182,9 +192,9 @@ class Player:
             try:
                 self._took(message_id, await self.it.visitor(message))
             except Refused as refused:
-                # After the end the tables answer, which must know the reply.
-                assert refused.refusal.value == "conversation-closed"
-                assert (await self.it.snapshot()).status.value == "ended"
+                # After the end the tables answer; `check` sees to it that they know the reply.
+                if refused.refusal is not Refusal.CLOSED:
+                    raise
             self._note(["repeated", message_id])
             return
         other = message.model_copy(
@@ -194,7 +204,8 @@ class Player:
         try:
             await self.it.visitor(other)
         except Refused as refused:
-            assert refused.refusal.value in ("message-id-reused", "conversation-closed")
+            if refused.refusal not in (Refusal.ID_REUSED, Refusal.CLOSED):
+                raise
             self._note(["other body", message_id])
         else:
             raise AssertionError("an id was taken twice, with different bodies")
@@ -211,10 +222,7 @@ class Player:
         for message, reply in zip(messages, replies, strict=True):
             if isinstance(reply, TurnReply):
                 self._took(message.message_id, reply)
-        self._note(sorted(
-            json.dumps(self._normal(reply) if isinstance(reply, TurnReply) else ["refused", reply.refusal.value])
-             for reply in replies
-        ))  # fmt: skip
+        self._note(sorted(json.dumps(self._outcome(reply)) for reply in replies))
         taken = [
             message for message, reply in zip(messages, replies, strict=True) if isinstance(reply, TurnReply)
         ]
@@ -227,17 +235,20 @@ class Player:
     async def _callback(self, kind: str) -> None:
         opened = self.it.world.callbacks
         callback_id = opened[-1].callback_id if opened and kind != "unknown" else "unknown"
-        body = {"paid": kind == "right"}
+        body: JsonValue = {"paid": kind == "right"}
         self._note(await self.it.callback(CallbackMessage(callback_id=callback_id, body=body)))
 
     async def _team(self, number: int, name: str, detail: Any) -> None:
+        exits, nodes = ["next", "success", "error", "received", "zzz"], [*self.node_ids, "zzz"]
         actions: dict[str, Any] = {
             "claim": lambda: {"kind": "claim", "agent": AGENTS[detail]},
             "say": lambda: {"kind": "say", "agent": AGENTS[detail], "text": "Un momento"},
-            "hand_back": lambda: {"kind": "hand_back", "agent": AGENTS[detail], "variables": {"word": "vuelta"}},
+            "hand_back": lambda: {
+                "kind": "hand_back", "agent": AGENTS[detail], "variables": {"word": "vuelta"}
+            },
             "retry": lambda: {"kind": "retry"},
-            "skip": lambda: {"kind": "skip", "exit": ["next", "success", "error", "received", "zzz"][detail % 5]},
-            "jump": lambda: {"kind": "jump", "node_id": [*self.node_ids, "zzz"][detail % (len(self.node_ids) + 1)]},
+            "skip": lambda: {"kind": "skip", "exit": exits[detail % len(exits)]},
+            "jump": lambda: {"kind": "jump", "node_id": nodes[detail % len(nodes)]},
             "set": lambda: {"kind": "set_variables", "variables": detail},
             "close": lambda: {"kind": "close", "agent": AGENTS[0], "reason": "fin"},
         }  # fmt: skip
