@@ -71,6 +71,7 @@ CROSSINGS: dict[type[Any], dict[str, tuple[Crossing, Any]]] = {
         "by_seq": (lambda r, o: r.by_seq(o.conversation_id, [1]), []),
         "visits": (lambda r, o: r.visits(o.conversation_id), []),
         "reply": (lambda r, o: r.reply(o.conversation_id, "m-000001"), None),
+        "count_replies": (lambda r, o: r.count_replies(o.conversation_id), 0),
     },
     SecretRepository: {
         "set": (lambda r, o: r.set("THEIRS", "x"), None),
