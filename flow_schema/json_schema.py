@@ -37,7 +37,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 PLATFORM_NAMES: Final[dict[str, str]] = {
     "conversation": "`id`, `started_at`, `turns`, `mode` (`live` or `test`) and `tags` of the conversation",
     "visitor": "`id` and whatever the site says about the visitor, such as `visitor.name`",
-    "page": "`url`, `title`, `referrer` of the page, and `events` that the site sent",
+    "page": "`url`, `title`, `referrer` of the page, `trigger` (`kind`, `name`, `data` of what opened the "
+    "conversation) and `events` that the site sent",
     "channel": "where the conversation takes place, such as `web`",
     "language": "the conversation's language, such as `es`",
     "last_message": "the visitor's last message as text",

@@ -87,7 +87,8 @@ export type WebhookAction = AwaitCallback | PostEvent;
  * read them. Values are coerced to the declared type. The platform provides these names:
  * - `conversation`: `id`, `started_at`, `turns`, `mode` (`live` or `test`) and `tags` of the conversation
  * - `visitor`: `id` and whatever the site says about the visitor, such as `visitor.name`
- * - `page`: `url`, `title`, `referrer` of the page, and `events` that the site sent
+ * - `page`: `url`, `title`, `referrer` of the page, `trigger` (`kind`, `name`, `data` of what opened the
+ * conversation) and `events` that the site sent
  * - `channel`: where the conversation takes place, such as `web`
  * - `language`: the conversation's language, such as `es`
  * - `last_message`: the visitor's last message as text

@@ -42,6 +42,7 @@ from flow_schema.turns import (
 )
 from workflows.interpreter.effects import Effects
 from workflows.interpreter.graph import FlowGraph
+from workflows.interpreter.opening import trigger_of
 from workflows.interpreter.outcomes import CallbackReceived, DeadlinePassed, StepEvent, VisitorSaid
 from workflows.interpreter.phrases import phrase
 from workflows.interpreter.state import (
@@ -201,7 +202,7 @@ class Session:
         state.opened = True
         state.language = known_language(start.language or "", flow.all_languages()) or flow.language
         state.page = dict(start.page)
-        state.page["trigger"] = start.trigger.model_dump(mode="json")
+        state.page["trigger"] = trigger_of(start, self.walk.main).model_dump(mode="json")
         state.visitor = {**state.start.user_metadata, "id": state.start.user_identifier}
         if start.trigger.kind == "channel" and start.trigger.name:
             state.channel = start.trigger.name
