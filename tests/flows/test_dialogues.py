@@ -33,7 +33,7 @@ MOVING = [case for case in ANY_CLOCK if not any(step.action == "burst" for step 
     ("case", "way"),
     [
         *((case, way) for way in ("warm", "cold") for case in ANY_CLOCK),
-        *((case, "moving") for case in MOVING),
+        *(pytest.param(case, "moving", marks=pytest.mark.slow) for case in MOVING),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
