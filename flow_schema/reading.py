@@ -7,6 +7,7 @@ The document may come from anywhere: it is bounded in size and depth, and refuse
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -125,6 +126,9 @@ def _inspect(document: Any) -> list[Finding]:
         if isinstance(value, str):
             if _unstorable(value):
                 findings.append(_bad_text(path))
+            continue
+        if isinstance(value, float) and not math.isfinite(value):
+            findings.append(_invalid(f"{value} is not a JSON value", "Use a finite number.", path))
             continue
         if not isinstance(value, dict | list):
             continue

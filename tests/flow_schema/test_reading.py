@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flow_schema.flow import canonical_json
@@ -64,6 +64,7 @@ PLACES = _places(good_flow())
 
 
 @settings(max_examples=400, deadline=None)
+@example([(("nodes", 7, "data", "task", "tools", 0, "parameters", "type"), float("inf"))])
 @given(st.lists(st.tuples(st.sampled_from(PLACES), VALUES | st.just("delete")), min_size=1, max_size=4))
 def test_a_damaged_flow_is_judged(damages: list[tuple[tuple[Any, ...], Any]]) -> None:
     document: Any = good_flow()
