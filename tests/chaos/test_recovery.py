@@ -54,7 +54,9 @@ async def test_another_worker_goes_on_soon(
         }
         with capsys.disabled():
             print(f"\nseconds until the reply: {json.dumps(measured, indent=1)}")
-        slack = max(calm)  # what a turn takes on this machine at this moment without any kill
+        # What a turn takes on this machine at this moment without any kill. The short profile, which runs
+        # beside whatever else the machine does, says whether conversations go on; the full one, how soon.
+        slack = max(calm) * (1 if profile.name == "full" else 3)
         assert max(after) <= AFTER_SECONDS + slack
         assert max(in_flight) <= IN_FLIGHT_SECONDS + slack
         if target := os.environ.get("VERSAAI_RECOVERY_REPORT"):
