@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -94,10 +94,16 @@ def secret_key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`host:port` of a Temporal development server, as `versaai up` runs it, with our search attributes."""
+    with temporal_dev_server(tmp_path_factory.mktemp("temporal")) as address:
+        yield address
+
+
+@contextmanager
+def temporal_dev_server(folder: Path) -> Iterator[str]:
+    """A server for the length of the block; its data and log lie in `folder`."""
     from flow_schema.effects import SEARCH_ATTRIBUTES
     from temporal.dev_server import DevServer
 
-    folder = tmp_path_factory.mktemp("temporal")
     server = DevServer(
         database_file=folder / "temporal.db",
         port=free_port(),

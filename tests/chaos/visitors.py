@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx2
 
-from cli.chat_client import ChatClient, Json
+from cli.chat_client import ApiError, ChatClient, Json
 from tests.chaos.flow import Visitor, visitor_inputs
 
 _QUIET_SECONDS = 90.0
@@ -56,6 +56,11 @@ class Talk:
                     given = {**given, "prompt": self.state["waiting"]["prompt"]}
                 await self._say(given)
             await self._until("end")
+        except ApiError as error:
+            lived = [(seq, self.messages[seq]["content"]) for seq in sorted(self.messages)]
+            raise Defect(
+                f"{self.visitor.name}: {error}; {self.doing}; {self.state}; lived {lived}"
+            ) from error
         finally:
             following.cancel()
         self.seconds = time.monotonic() - begin
