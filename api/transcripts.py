@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -46,8 +45,8 @@ class Transcripts:
     ) -> Transcript:
         """Return the messages after a number, at most `limit`. Raises NotFoundError.
 
-        The workflow is asked before the tables are read: what it writes in between is then in both. When
-        it doesn't answer, the tables alone do.
+        The workflow is asked before the tables are read: what it writes in between is then in both, and
+        the newer of the two says where the conversation is. When it doesn't answer, the tables alone do.
         """
         row = await self.row(organization_id, conversation_id)
         tail: list[Message] = []
@@ -74,7 +73,7 @@ class Transcripts:
             status=state[0],
             waiting=state[1],
             language=state[2],
-            last_seq=max(state[3], shown[-1].seq if shown else 0),
+            last_seq=state[3],
             has_more=len(messages) > limit,
         )
 
@@ -126,22 +125,20 @@ class Transcripts:
     ) -> tuple[list[Message], ConversationSnapshot | None]:
         """What the workflow tells. Raises UnavailableError where no table could answer in its place."""
         try:
-            tail, snapshot = await asyncio.gather(
-                self._gateway.tail(conversation_id), self._gateway.snapshot(conversation_id)
-            )
+            tail = await self._gateway.tail(conversation_id)
         except ConversationClosedError:
             return [], None
         except UnavailableError:
             if not known:
                 raise
             return [], None
-        return tail, snapshot
+        return tail.messages, tail.snapshot
 
 
 def _state(
     snapshot: ConversationSnapshot | None, row: ConversationRow | None
 ) -> tuple[ConversationStatus, Waiting | None, str, int]:
-    if snapshot is not None:
+    if snapshot is not None and (row is None or row.last_seq <= snapshot.last_seq):
         return snapshot.status, snapshot.waiting, snapshot.language, snapshot.last_seq
     assert row is not None
     waiting = Waiting.model_validate(row.waiting) if row.waiting else None

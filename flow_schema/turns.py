@@ -573,6 +573,13 @@ class ConversationSnapshot(Turn):
     turns: int = Field(title="Turns", description="Inputs answered.")
 
 
+class ConversationTail(Turn):
+    """What a reader needs beside the tables, all of one moment."""
+
+    snapshot: ConversationSnapshot = Field(title="Snapshot", description="Where the conversation is.")
+    messages: list[Message] = Field(title="Messages", description="Not yet in the tables, in order.")
+
+
 # --- refusals --------------------------------------------------------------------------------------
 
 

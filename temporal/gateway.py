@@ -61,7 +61,7 @@ from flow_schema.effects import (
 from flow_schema.turns import (
     ConversationSnapshot,
     ConversationStatus,
-    Message,
+    ConversationTail,
     Refusal,
     TeamReply,
     TurnReply,
@@ -292,10 +292,10 @@ class ConversationGateway:
         )
         return snapshot
 
-    async def tail(self, conversation_id: str) -> list[Message]:
-        """Return the messages that are not in the tables yet, in order. Raises as `snapshot`."""
-        messages: list[Message] = await self._query(conversation_id, QUERY_TAIL, list[Message])
-        return messages
+    async def tail(self, conversation_id: str) -> ConversationTail:
+        """Return where it is and the messages that are not in the tables yet. Raises as `snapshot`."""
+        tail: ConversationTail = await self._query(conversation_id, QUERY_TAIL, ConversationTail)
+        return tail
 
     async def describe(self, conversation_id: str) -> ConversationRun:
         """Return what the server knows without a worker. Raises ConversationClosedError, UnavailableError."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import hypothesis  # noqa: F401 - its plugin would import it at the very end, which greenlets break on 3.11
 import pytest
 
 if TYPE_CHECKING:

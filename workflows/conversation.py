@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
         Close,
         ConversationSnapshot,
         ConversationStatus,
-        Message,
+        ConversationTail,
         Refusal,
         TeamReply,
         TextInput,
@@ -211,9 +211,9 @@ class ConversationWorkflow:
         return self.session.snapshot()
 
     @workflow.query(name=QUERY_TAIL)
-    def tail(self) -> list[Message]:
-        """Messages that are not yet in the tables."""
-        return self.outbox.messages()
+    def tail(self) -> ConversationTail:
+        """Where the conversation is, and the messages that are not yet in the tables."""
+        return ConversationTail(snapshot=self.session.snapshot(), messages=self.outbox.messages())
 
     # --- the main loop ----------------------------------------------------------------------------
 

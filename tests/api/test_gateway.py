@@ -34,7 +34,7 @@ from flow_schema.turns import (
     Close,
     ConversationSnapshot,
     ConversationStatus,
-    Message,
+    ConversationTail,
     Refusal,
     StartInput,
     TeamReply,
@@ -126,8 +126,8 @@ class ScriptedConversation:
         )
 
     @workflow.query(name=QUERY_TAIL)
-    def tail(self) -> list[Message]:
-        return []
+    def tail(self) -> ConversationTail:
+        return ConversationTail(snapshot=self.snapshot(), messages=[])
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +294,7 @@ async def test_callbacks_and_team_actions_are_answered(gateway: ConversationGate
     message = TeamMessage(action_id="abcdefgh", action=Close(kind="close"))
     assert (await gateway.team(conversation, message)).action_id == "abcdefgh"
     assert (await gateway.snapshot(conversation)).conversation_id == conversation
-    assert await gateway.tail(conversation) == []
+    assert (await gateway.tail(conversation)).messages == []
     assert await gateway.accepting()
 
 

@@ -74,6 +74,7 @@ from flow_schema.effects import (
 from flow_schema.turns import (
     ConversationSnapshot,
     ConversationStatus,
+    ConversationTail,
     Message,
     Refusal,
     TurnReply,
@@ -405,14 +406,13 @@ class TemporalConversation:
         """Rows and the tail that is not in them yet, until both together are complete."""
         until = asyncio.get_running_loop().time() + PATIENCE
         while True:
-            snapshot = await self.snapshot()
-            tail = await self._query(QUERY_TAIL, list[Message])
+            tail = await self._query(QUERY_TAIL, ConversationTail)
             found = {message.seq: message for flush in self.world.flushes for message in flush.messages}
-            found |= {message.seq: message for message in tail}
-            if len(found) >= snapshot.last_seq:
+            found |= {message.seq: message for message in tail.messages}
+            if len(found) >= tail.snapshot.last_seq:
                 return [found[seq] for seq in sorted(found)]
             if asyncio.get_running_loop().time() > until:
-                raise AssertionError(f"{len(found)} messages of {snapshot.last_seq} can be read")
+                raise AssertionError(f"{len(found)} messages of {tail.snapshot.last_seq} can be read")
             await asyncio.sleep(0.05)
 
     async def record(self) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from flow_schema.effects import (
 from flow_schema.turns import (
     ConversationSnapshot,
     ConversationStatus,
+    ConversationTail,
     Message,
     Refusal,
     TeamReply,
@@ -255,8 +256,8 @@ class TemporalConversation:
         return snapshot
 
     async def tail(self) -> list[Message]:
-        messages: list[Message] = await self.handle.query(QUERY_TAIL, result_type=list[Message])
-        return messages
+        tail: ConversationTail = await self.handle.query(QUERY_TAIL, result_type=ConversationTail)
+        return tail.messages
 
     async def ended(self) -> None:
         """Returns when the workflow has completed. Raises if it failed."""
