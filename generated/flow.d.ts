@@ -1398,13 +1398,18 @@ export interface KeywordTrigger {
 }
 
 /**
- * How a typed answer finds its option: exact always, then fuzzy, then semantic.
+ * How a typed answer finds its option: exact always, then by number, fuzzy, semantic.
  *
  * Labels in every language, values and synonyms count. Exact: without case, accents and outer punctuation.
  * Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes, one in three does not;
  * an answer that holds a name as whole words passes too.
  */
 export interface Matching {
+  /**
+   * By number. Takes a typed 2 for the second option, unless an option's text holds digits.
+   * Default: true
+   */
+  numbers?: boolean;
   /**
    * Fuzzy. Forgives typing errors.
    * Default: true
@@ -1763,7 +1768,8 @@ export interface QuestionData {
   save_to?: string | null;
   /**
    * Matching. How typed answers find their option.
-   * Default: {"fuzzy": true, "fuzzy_threshold": 0.82, "semantic": false, "semantic_threshold": 0.5}
+   * Default: {"numbers": true, "fuzzy": true, "fuzzy_threshold": 0.82, "semantic": false,
+   * "semantic_threshold": 0.5}
    */
   matching?: Matching;
   /**

@@ -64,13 +64,18 @@ class OptionSource(Model):
 
 
 class Matching(Model):
-    """How a typed answer finds its option: exact always, then fuzzy, then semantic.
+    """How a typed answer finds its option: exact always, then by number, fuzzy, semantic.
 
     Labels in every language, values and synonyms count. Exact: without case, accents and outer punctuation.
     Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes, one in three does not;
     an answer that holds a name as whole words passes too.
     """
 
+    numbers: bool = Field(
+        default=True,
+        title="By number",
+        description="Takes a typed 2 for the second option, unless an option's text holds digits.",
+    )
     fuzzy: bool = Field(default=True, title="Fuzzy", description="Forgives typing errors.")
     fuzzy_threshold: float = Field(
         default=0.82, title="Fuzzy threshold", description="Similarity needed, 0 to 1.", ge=0.5, le=1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import OSA
@@ -32,6 +32,20 @@ def match_exact(text: str, candidates: Iterable[Candidate]) -> str | None:
     return next(
         (option.id for option in candidates if any(normal(name) == wanted for name in option.names)), None
     )
+
+
+def match_number(text: str, candidates: Sequence[Candidate]) -> str | None:
+    """The id of the option at the place that `text` names (1 is the first), as in a printed menu.
+
+    None where any option's name holds a digit: there a number means what it says.
+    """
+    wanted = normal(text).removeprefix("#")
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 3):
+        return None
+    if any(character.isdigit() for option in candidates for name in option.names for character in name):
+        return None
+    place = int(wanted)
+    return candidates[place - 1].id if 1 <= place <= len(candidates) else None
 
 
 def match_fuzzy(text: str, candidates: Iterable[Candidate], threshold: float) -> str | None:

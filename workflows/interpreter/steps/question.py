@@ -10,7 +10,7 @@ from flow_schema.fields import TemplateReference
 from flow_schema.nodes.question import OptionSource, QuestionNode
 from flow_schema.turns import ChoiceInput, ChoiceOption, ChoicesContent, TextInput, ValueInput
 from workflows.interpreter.context import StepContext
-from workflows.interpreter.matching import Candidate, match_exact, match_fuzzy
+from workflows.interpreter.matching import Candidate, match_exact, match_fuzzy, match_number
 from workflows.interpreter.outcomes import (
     AwaitVisitor,
     DeadlinePassed,
@@ -140,6 +140,8 @@ async def _find_one(node: QuestionNode, ctx: StepContext, text: str) -> str | No
     matching = node.data.matching
     candidates = _candidates(ctx)
     found = match_exact(text, candidates)
+    if found is None and matching.numbers:
+        found = match_number(text, candidates)
     if found is None and matching.fuzzy:
         found = match_fuzzy(text, candidates, matching.fuzzy_threshold)
     if found is None and matching.semantic:
