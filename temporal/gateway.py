@@ -464,10 +464,20 @@ async def _persist(call: Callable[[], Awaitable[_T]], seconds: float, trouble: _
                 raise _late() from error
         except RPCError as error:
             trouble.present = True
-            if error.status not in _PASSING or loop.time() + pause > deadline:
+            if not _passes(error) or loop.time() + pause > deadline:
                 raise _from_rpc(error) from error
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _passes(error: RPCError) -> bool:
+    """Tell whether the same call may succeed later.
+
+    That includes an update that the server knows no more, though its workflow runs: it was taken when the
+    server or a worker died, before it was in the history.
+    """
+    lost_update = error.status is RPCStatusCode.NOT_FOUND and error.message.startswith("update ")
+    return lost_update or error.status in _PASSING
 
 
 def _late() -> UnavailableError:

@@ -1,6 +1,6 @@
 """The runner of the platform's workflows: the SDK's, with two guards against wedged workflows.
 
-Updates come last in whatever they are delivered with (`update_order.py`).
+What is delivered together comes in one order, under one clock (`activation_order.py`).
 
 Queries may not move a workflow ahead of its history. The history that comes with a query may end with news
 that no workflow task has started on yet: an activity that completed while the query waited for a worker. The
@@ -18,7 +18,7 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
-from temporal.update_order import activate_updates_last
+from temporal.activation_order import Moment, activate_in_order
 
 REASON = "The workflow has news that no worker has taken yet; ask again."
 
@@ -47,19 +47,19 @@ class _GuardedInstance(WorkflowInstance):
 
     def __init__(self, instance: WorkflowInstance) -> None:
         self._instance = instance
-        self._clock = 0
-        self._length = 0
+        self._before: Moment | None = None
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         if not all(job.HasField("query_workflow") or job.HasField("remove_from_cache") for job in act.jobs):
-            clock = act.timestamp.ToNanoseconds()
-            if clock == self._clock and act.history_length > self._length:
+            before = self._before
+            if before and act.timestamp == before.timestamp and act.history_length > before.history_length:
                 refusal = WorkflowActivationCompletion()
                 refusal.failed.failure.message = REASON
                 refusal.failed.failure.application_failure_info.SetInParent()
                 return refusal
-            self._clock, self._length = clock, act.history_length
-        return activate_updates_last(self._instance, act)
+            self._before = Moment(act.timestamp, act.history_length)
+            return activate_in_order(self._instance, act, before)
+        return self._instance.activate(act)
 
     def get_serialization_context(self, command_info: Any) -> Any:
         return self._instance.get_serialization_context(command_info)

@@ -35,6 +35,7 @@ class Outbox:
         """Length of the history when the last batch was sent off."""
         self._written = written
         self.due: datetime | None = None
+        """Never set while there is nothing to write: a time that is over would be waited for again and again."""
         self.batch: Flush | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -56,7 +57,8 @@ class Outbox:
 
     def hurry(self) -> None:
         """What nobody receives as a reply reaches its readers through the tables: write it at once."""
-        self.due = workflow.now()
+        if self.session.has_outbox():
+            self.due = workflow.now()
 
     def is_due(self) -> bool:
         """Whether a batch can and should be written now."""

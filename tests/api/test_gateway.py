@@ -12,6 +12,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from core.errors import MessageReusedError, RequestError, TooLargeError, UnavailableError
@@ -53,6 +54,7 @@ from temporal.gateway import (
     StalePromptError,
     TooManyPendingError,
     WrongKindError,
+    _persist,
 )
 from temporal.runner import ConversationRunner
 
@@ -305,3 +307,24 @@ async def test_without_a_server_the_answer_is_unavailable() -> None:
         with pytest.raises(UnavailableError):
             await call
     assert not await gateway.serving()
+
+
+async def test_an_update_that_the_server_lost_is_sent_again() -> None:
+    """A server that restarts forgets what no worker has taken; the workflow goes on."""
+    answers = iter([RPCError("update message-1 not found", RPCStatusCode.NOT_FOUND, b""), "answer"])
+
+    async def call() -> str:
+        answer = next(answers)
+        if isinstance(answer, RPCError):
+            raise answer
+        return answer
+
+    assert await _persist(call, 5) == "answer"
+
+
+async def test_a_workflow_that_is_not_there_is_not_asked_again() -> None:
+    async def call() -> str:
+        raise RPCError("workflow not found for ID: conversation/1", RPCStatusCode.NOT_FOUND, b"")
+
+    with pytest.raises(ConversationClosedError):
+        await _persist(call, 5)
