@@ -311,13 +311,12 @@ async def test_without_a_server_the_answer_is_unavailable() -> None:
 
 async def test_an_update_that_the_server_lost_is_sent_again() -> None:
     """A server that restarts forgets what no worker has taken; the workflow goes on."""
-    answers = iter([RPCError("update message-1 not found", RPCStatusCode.NOT_FOUND, b""), "answer"])
+    troubles = [RPCError("update message-1 not found", RPCStatusCode.NOT_FOUND, b"")]
 
     async def call() -> str:
-        answer = next(answers)
-        if isinstance(answer, RPCError):
-            raise answer
-        return answer
+        if troubles:
+            raise troubles.pop()
+        return "answer"
 
     assert await _persist(call, 5) == "answer"
 
