@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.interpreter.session import Session
 
 FLUSH_AFTER = timedelta(seconds=2)
-FLUSH_MESSAGES = 24
+FLUSH_MESSAGES = 64
 """Reached in a burst alone: a visitor who reads and types is written by the clock."""
 MOST_TRAVELLING = 50
 TRAVELLING_BYTES = 100_000
@@ -35,7 +35,7 @@ class Outbox:
         """Length of the history when the last batch was sent off."""
         self._written = written
         self.due: datetime | None = None
-        """Never set while there is nothing to write: a time that is over would be waited for again and again."""
+        """Never set while there is nothing to write: a time that is over would be waited for for ever."""
         self.batch: Flush | None = None
         self._task: asyncio.Task[None] | None = None
 
