@@ -46,6 +46,8 @@ _TURN_POLLS = 10
 _OPENING_POLLS = 0.4
 """The share of them that also takes conversations it has not in memory: the SDK's default is one request in
 all, through which every opening would have to pass."""
+_SHUTDOWN_ROOM = 4.0
+"""Seconds beyond the grace, within which the supervisor does not yet end the process."""
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
 
@@ -115,10 +117,11 @@ def build_workers(
     return workers
 
 
-async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:
+async def run_workers(workers: Sequence[Worker], stop: asyncio.Event, limit: float = 30.0) -> None:
     """Run workers until `stop` is set, then let them finish what they do within their grace.
 
     Raises the error of a worker that fails for good (a namespace that isn't there); the others are stopped.
+    One that does not stop within `limit` is left: whatever it held is given to others after its timeouts.
     """
     running = [asyncio.create_task(worker.run(), name=f"worker-{worker.task_queue}") for worker in workers]
     stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -128,11 +131,18 @@ async def run_workers(workers: Sequence[Worker], stop: asyncio.Event) -> None:
         stopping.cancel()
         with suppress(asyncio.CancelledError):
             await stopping
-        await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
-        results = await asyncio.gather(*running, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+        await _shut_down(workers, running, limit)
+    for task in running:
+        task.result()
+
+
+async def _shut_down(workers: Sequence[Worker], running: Sequence[asyncio.Task[None]], limit: float) -> None:
+    shutting = [asyncio.create_task(worker.shutdown()) for worker in workers]
+    _, left = await asyncio.wait([*running, *shutting], timeout=limit)
+    for task in left:
+        _log.error("A worker does not stop", task=task.get_name(), seconds=limit)
+        task.cancel()
+    await asyncio.gather(*running, *shutting, return_exceptions=True)
 
 
 async def run_worker(
@@ -154,7 +164,7 @@ async def run_worker(
         async with open_activities(settings) as activities:
             workers = build_workers(client, settings, activities, queues=queues)
             _log.info("Workers start", queues=list(queues), temporal=settings.temporal_address)
-            await run_workers(workers, stop)
+            await run_workers(workers, stop, settings.worker_shutdown_seconds + _SHUTDOWN_ROOM)
             _log.info("Workers have stopped")
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
