@@ -20,6 +20,8 @@ MAX_FORMULA_CHARS: Final = 2_000
 MAX_FORMULA_NODES: Final = 1_000
 MAX_FORMULA_DEPTH: Final = 100
 MAX_TEXT_CHARS: Final = 100_000
+MAX_RENDERED_CHARS: Final = 20_000
+"""What a text may become once its formulas are filled: it is read by people, and travels in every history."""
 MAX_RESULT_SIZE: Final = 100_000
 MAX_VALUE_DEPTH: Final = 64
 MAX_INTEGER: Final = 10**30
@@ -213,6 +215,26 @@ def kind_of(value: Any) -> str:
 def is_number(value: Any) -> bool:
     """Whether arithmetic is allowed on `value`; yes/no counts as 1 and 0, as in Python."""
     return type(value) is int or type(value) is float or type(value) is bool
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are equal and of the same kinds all the way down.
+
+    `1` and `1.0` are one number; `1` and `true`, which Python takes for equal, are not the same. The caller
+    has charged for both values, so their depth is bounded; the work is in proportion to the smaller.
+    """
+    if left != right:
+        return False
+    pending: list[tuple[Any, Any]] = [(left, right)]
+    while pending:
+        one, other = pending.pop()
+        if (type(one) is bool) is not (type(other) is bool):
+            return False
+        if isinstance(one, list):
+            pending.extend(zip(one, other, strict=True))
+        elif isinstance(one, dict):
+            pending.extend((value, other[key]) for key, value in one.items())
+    return True
 
 
 def number_text(value: int | float) -> str:

@@ -21,10 +21,12 @@ from typing import Any, Final
 from simpleeval import InvalidExpression, SimpleEval
 
 from flow_schema.expression_functions import FUNCTIONS, IMPLEMENTATIONS, FunctionDocument
+from flow_schema.expression_functions.collections import is_empty
 from flow_schema.expression_syntax import LITERAL_NAMES, Formula, is_variable_name, read_formula, split_text
 from flow_schema.expression_values import (
     CHARS_PER_WORK,
     MAX_INTEGER,
+    MAX_RENDERED_CHARS,
     MAX_RESULT_SIZE,
     MAX_TEXT_CHARS,
     MAX_VALUE_DEPTH,
@@ -35,6 +37,7 @@ from flow_schema.expression_values import (
     check_key,
     is_number,
     kind_of,
+    same,
     settle,
     to_text,
 )
@@ -108,7 +111,9 @@ def evaluate_condition(formula: str, names: Scope, *, now: datetime, timezone: s
     return bool(evaluate(formula, names, now=now, timezone=timezone))
 
 
-def render(text: str, names: Scope, *, now: datetime, timezone: str = "UTC", max_chars: int = 20_000) -> str:
+def render(
+    text: str, names: Scope, *, now: datetime, timezone: str = "UTC", max_chars: int = MAX_RENDERED_CHARS
+) -> str:
     """Fill the formulas of a text.
 
     None and missing variables give nothing, lists are joined by ", ", objects are JSON. Raises
@@ -118,7 +123,7 @@ def render(text: str, names: Scope, *, now: datetime, timezone: str = "UTC", max
 
 
 def render_value(
-    value: Any, names: Scope, *, now: datetime, timezone: str = "UTC", max_chars: int = 20_000
+    value: Any, names: Scope, *, now: datetime, timezone: str = "UTC", max_chars: int = MAX_RENDERED_CHARS
 ) -> Any:
     """Render every text inside lists and objects (not their keys).
 
@@ -163,7 +168,8 @@ def _render(text: str, names: Scope, context: Context, max_chars: int) -> str:
         shown = part if isinstance(part, str) else to_text(_compute(part, names, context))
         size += len(shown)
         if size > max_chars:
-            raise ExpressionError(text, f"the text would be longer than {max_chars:,} characters")
+            problem = f"the text would be longer than {max_chars:,} characters"
+            raise ExpressionError(text, f"{problem}; show less of it, as text[0:1000] does")
         out.append(shown)
     return "".join(out)
 
@@ -284,7 +290,7 @@ def _contained(left: Any, right: Any) -> bool:
     if type(right) is dict:
         return type(left) is str and left in right
     if type(right) is list:
-        return left in right
+        return any(same(left, entry) for entry in right)
     raise FormulaFaultError(
         f"can't look into a value of the kind {kind_of(right)}; 'in' needs text, a list or an object"
     )
@@ -301,8 +307,8 @@ _OPERATORS: Final[dict[type, Callable[..., Any]]] = {
     ast.USub: _negate,
     ast.UAdd: _positive,
     ast.Not: operator.not_,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+    ast.Eq: same,
+    ast.NotEq: lambda left, right: not same(left, right),
     ast.Lt: _ordering("<", operator.lt),
     ast.LtE: _ordering("<=", operator.le),
     ast.Gt: _ordering(">", operator.gt),
@@ -348,8 +354,23 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
 
     def _eval_call(self, node: ast.Call) -> Any:
         assert isinstance(node.func, ast.Name)
+        lazily = _LAZY.get(node.func.id)
+        if lazily is not None:
+            return lazily(self, node.args)
         values = [self._eval(argument) for argument in node.args]
         return IMPLEMENTATIONS[node.func.id].call(self.context, values)
+
+    def _choose(self, arguments: list[ast.expr]) -> Any:
+        return self._eval(arguments[1] if self._eval(arguments[0]) else arguments[2])
+
+    def _default(self, arguments: list[ast.expr]) -> Any:
+        value = None
+        for argument in arguments:
+            value = self._eval(argument)
+            self.context.charge_value(value)
+            if not is_empty(value):
+                break
+        return value
 
     def _eval_attribute(self, node: ast.Attribute) -> Any:
         container = self._eval(node.value)
@@ -424,6 +445,12 @@ class _Evaluator(SimpleEval):  # type: ignore[misc]
             found[key] = self._eval(value_node)
         return found
 
+
+_LAZY: Final[dict[str, Callable[[_Evaluator, list[ast.expr]], Any]]] = {
+    "choose": _Evaluator._choose,
+    "default": _Evaluator._default,
+}
+"""Functions that compute only the values they need, so that the value left out may be one that fails."""
 
 _HANDLERS: Final[dict[type, Callable[[_Evaluator, Any], Any]]] = {
     ast.Constant: lambda evaluator, node: node.value,

@@ -59,7 +59,7 @@ In a text, a backslash means itself, so that patterns can be written plainly: `"
 | `a if condition else b` | a choice |
 
 - Kinds are not mixed by guessing: `"5" == 5` is false and `"5" + 1` is an error; `number("5")` and
-  `text(5)` convert.
+  `text(5)` convert. `1 == true` is false too; only arithmetic and order take yes as 1 and no as 0.
 - An empty value is neither less nor greater than anything: `age > 18` is false while `age` is empty.
   `age == null` (or `is_empty(age)`) asks for it. Arithmetic on an empty value is an error;
   `default(age, 0)` avoids it.
@@ -77,10 +77,11 @@ In a text, a backslash means itself, so that patterns can be written plainly: `"
 ## Limits
 
 A formula has at most 2,000 characters, a number at most 30 digits before its point, a result at most
-100,000 characters and entries. A formula that would do too much work is refused rather than slow.
-Patterns follow RE2's syntax, which has no back-references and no look-around, and takes time in
-proportion to the text alone. `now()` is the time of the conversation's step; the same step computed
-again gives the same result.
+100,000 characters and entries. A text in which formulas are filled may become 20,000 characters long: a
+longer one fails, so show a part of a long value (`report[0:5000]`). A formula that would do too much work
+is refused rather than slow. Patterns follow RE2's syntax, which has no back-references and no look-
+around, and takes time in proportion to the text alone. `now()` is the time of the conversation's step;
+the same step computed again gives the same result.
 
 # Functions
 

@@ -20,6 +20,7 @@ from flow_schema.expression_values import (
     FormulaFaultError,
     is_number,
     kind_of,
+    same,
     to_json,
     to_text,
 )
@@ -30,27 +31,12 @@ MAX_RANGE: Final = 1_000
 
 
 def _identity(value: Any) -> Any:
-    """A hashable stand-in that is equal where the values are equal."""
+    """A hashable stand-in that is equal where the values are the same."""
     if isinstance(value, list):
         return ("list", tuple(_identity(entry) for entry in value))
     if isinstance(value, dict):
-        return ("object", tuple(sorted((key, _identity_order(entry)) for key, entry in value.items())))
-    return value
-
-
-def _identity_order(value: Any) -> str:
-    return json.dumps(_simplest(value), sort_keys=True)
-
-
-def _simplest(value: Any) -> Any:
-    """Numbers that are equal written alike, so that 1, 1.0 and yes compare as Python compares them."""
-    if isinstance(value, dict):
-        return {key: _simplest(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_simplest(entry) for entry in value]
-    if isinstance(value, bool):
-        return int(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+        return ("object", frozenset((key, _identity(entry)) for key, entry in value.items()))
+    return ("yes/no", value) if isinstance(value, bool) else value
 
 
 def _order(value: Any) -> tuple[int, Any, Any]:
@@ -111,7 +97,7 @@ def append(entries: list[Any], *values: Any) -> list[Any]:
     takes=(items, anything),
 )
 def remove(entries: list[Any], value: Any) -> list[Any]:
-    return [entry for entry in entries if entry != value]
+    return [entry for entry in entries if not same(entry, value)]
 
 
 @LISTS.define(
@@ -122,7 +108,7 @@ def remove(entries: list[Any], value: Any) -> list[Any]:
     takes=(items, anything),
 )
 def count(entries: list[Any], value: Any) -> int:
-    return entries.count(value)
+    return sum(1 for entry in entries if same(entry, value))
 
 
 @LISTS.define(
@@ -134,7 +120,7 @@ def count(entries: list[Any], value: Any) -> int:
 )
 def index_of(value: Any, part: Any) -> int:
     if isinstance(value, list):
-        return value.index(part) if part in value else -1
+        return next((place for place, entry in enumerate(value) if same(entry, part)), -1)
     if value is None or part is None or isinstance(value, dict) or isinstance(part, list | dict):
         return -1
     return to_text(value).find(to_text(part))
@@ -234,7 +220,7 @@ def map_key(entries: list[Any], key: str) -> list[Any]:
     takes=(items, text, anything),
 )
 def filter_by(entries: list[Any], key: str, value: Any) -> list[Any]:
-    return [entry for entry in entries if isinstance(entry, dict) and entry.get(key) == value]
+    return [entry for entry in entries if isinstance(entry, dict) and same(entry.get(key), value)]
 
 
 @LISTS.define(
@@ -370,7 +356,7 @@ def _read_integer(digits: str) -> int:
 
 @OBJECTS.define(
     "default(value, others...)",
-    "The first value that is not empty; 0 and no count as values.",
+    "The first value that is not empty; 0 and no count as values. Those after it are not computed.",
     example='default(nickname, "friend")',
     result="friend",
     takes=(anything,),
@@ -398,7 +384,7 @@ def is_empty(value: Any) -> bool:
 
 @OBJECTS.define(
     "choose(condition, when_true, when_false)",
-    "One of two values; the same as `a if condition else b`.",
+    "One of two values; the same as `a if condition else b`, so the other one is not computed.",
     example='choose(2 > 1, "yes", "no")',
     result="yes",
     takes=(anything, anything, anything),

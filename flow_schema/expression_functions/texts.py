@@ -2,6 +2,7 @@
 
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ def _pattern_options() -> Any:
 GROUP: Final = FunctionGroup("Text")
 MAX_PATTERN_CHARS: Final = 500
 _PATTERN_WORK: Final = 4
+_APOSTROPHES: Final = frozenset("'’")
+"""They stand inside words: it's, O'clock."""
 _EMAIL: Final = re2.compile(
     r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"[\pL\pN](?:[\pL\pN-]*[\pL\pN])?(?:\.[\pL\pN](?:[\pL\pN-]*[\pL\pN])?)+$",
@@ -97,13 +100,22 @@ def capitalize(value: str) -> str:
 
 @GROUP.define(
     "title(text)",
-    "Each word with a large first letter and small others.",
-    example='title("ana GARCÍA")',
-    result="Ana García",
+    "Each word, also after a hyphen, with a large first letter and small others.",
+    example='title("ana-maría GARCÍA")',
+    result="Ana-María García",
     takes=(text,),
 )
 def title(value: str) -> str:
-    return " ".join(word[:1].upper() + word[1:].lower() for word in value.split(" "))
+    starts = [0]
+    begins = False
+    for place, character in enumerate(value):
+        inside = character.isalnum() or character == "_" or bool(unicodedata.combining(character))
+        if begins and inside:
+            starts.append(place)
+        if character not in _APOSTROPHES:
+            begins = not inside
+    words = [value[start:end] for start, end in pairwise([*starts, len(value)])]
+    return "".join(word[:1].upper() + word[1:].lower() for word in words)
 
 
 @GROUP.define(

@@ -6,10 +6,12 @@ import pickle
 import warnings
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flow_schema.expression_values import MAX_RENDERED_CHARS
 from flow_schema.expressions import (
     ExpressionError,
     check_text,
@@ -126,6 +128,24 @@ def test_equality_is_strict_between_kinds() -> None:
     assert value_of("empty == 0") is False
     assert value_of("empty == null") is True
     assert value_of("empty != 5") is True
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "1 == true",
+        "false == 0",
+        "1.0 == true",
+        "[1, [true]] == [1, [1]]",
+        "{'a': {'b': 0}} == {'a': {'b': false}}",
+        "true in [0, 1]",
+        "[1] in [[true]]",
+    ],
+)
+def test_yes_and_no_are_no_numbers_when_compared(formula: str) -> None:
+    assert value_of(formula) is False
+    assert value_of(formula.replace("true", "1").replace("false", "0")) is True
+    assert value_of(formula.replace("==", "!=").replace(" in ", " not in ")) is True
 
 
 @pytest.mark.parametrize(
@@ -322,6 +342,20 @@ def test_branches_that_are_not_taken_are_not_computed() -> None:
     assert value_of("false and 1 / 0") is False
     assert value_of("true or 1 / 0") is True
     assert value_of("5 < 3 < 1 / 0") is False
+    assert value_of("choose(true, 1, 1 / 0)") == 1
+    assert value_of("choose(empty, 1 / 0, choose(age > 1, 2, 1 / 0))") == 2
+    assert value_of("default(empty, '', name, 1 / 0)") == "Ana"
+    with pytest.raises(ExpressionError, match="division by zero") as caught:
+        value_of("choose(1 / 0, 1, 2)")
+    assert caught.value.position == 7
+
+
+def test_a_value_that_is_left_out_costs_nothing() -> None:
+    names = {"spaces": " " * 100_000}
+    many = ", ".join(["spaces"] * 100)
+    assert evaluate(f"default(1, {many})", names, now=NOW) == 1
+    with pytest.raises(ExpressionError, match="work"):
+        evaluate(f"default({many}, 1)", names, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -374,10 +408,15 @@ def test_broken_text_is_found_before_it_is_used(text: str, advice: str, position
 
 def test_rendering_is_bounded() -> None:
     assert render("{{ 'a' * 20 }}", {}, now=NOW, max_chars=20) == "a" * 20
-    with pytest.raises(ExpressionError, match="longer than 20"):
+    with pytest.raises(ExpressionError, match="longer than 20 characters; show less of it"):
         render("{{ 'a' * 20 }}b", {}, now=NOW, max_chars=20)
     with pytest.raises(ExpressionError, match="work"):
         render("{{ length('a' * 100000) }}" * 200, {}, now=NOW)
+    assert len(render("{{ 'a' * 20000 }}", {}, now=NOW)) == 20_000
+    with pytest.raises(ExpressionError, match="longer than 20,000"):
+        render("{{ 'a' * 20001 }}", {}, now=NOW)
+    limits = (Path(__file__).parents[2] / "docs" / "expressions.md").read_text(encoding="utf-8")
+    assert f"may become {MAX_RENDERED_CHARS:,} characters long" in limits
     with pytest.raises(ExpressionError, match="longer than 100,000"):
         render("a" * 100_001, {}, now=NOW)
 

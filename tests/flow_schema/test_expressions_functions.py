@@ -52,6 +52,15 @@ def test_signature_and_description_are_complete(document: FunctionDocument) -> N
         ("upper(5)", "5"),
         ("length(null) + length([1]) + length({'a': 1})", 2),
         ("title(\"it's o'clock\")", "It's O'clock"),
+        ("title('maría-josé DE LA O (ana) ¿qué')", "María-José De La O (Ana) ¿Qué"),
+        ("title('jose\u0301 luis 3rd')", "Jose\u0301 Luis 3rd"),
+        ("count([1, true, 1.0], 1)", 2),
+        ("count([1, true, [true]], true)", 1),
+        ("remove([1, true], 1)", [True]),
+        ("index_of([1, true], true)", 1),
+        ("unique([1, true, 1.0, [0], [false], {'a': 1}, {'a': true}])",
+         [1, True, [0], [False], {"a": 1}, {"a": True}]),
+        ("filter_by([{'n': true}, {'n': 1}], 'n', 1)", [{"n": 1}]),
         ("replace('aaa', 'a', '')", ""),
         ("replace('abc', '', 'x')", "abc"),
         ("split('a,,b', ',')", ["a", "", "b"]),
@@ -103,7 +112,7 @@ def test_signature_and_description_are_complete(document: FunctionDocument) -> N
         ("at([1], 5, 'none')", "none"),
         ("at([1, 2], -1)", 2),
         ("unique([1, 1.0, true, '1', null, null, [1], [1.0], {'a': 1, 'b': 2}, {'b': 2.0, 'a': 1}])",
-         [1, "1", None, [1], {"a": 1, "b": 2}]),
+         [1, True, "1", None, [1], {"a": 1, "b": 2}]),
         ("reverse('abc')", "cba"),
         ("reverse(null)", []),
         ("sort([3, null, 'b', 1.5, 'A'])", [1.5, 3, "A", "b", None]),
@@ -136,7 +145,7 @@ def test_signature_and_description_are_complete(document: FunctionDocument) -> N
 def test_function_gives(formula: str, expected: Any) -> None:
     found = value_of(formula)
     assert found == expected
-    assert type(found) is type(expected)
+    assert json.dumps(found) == json.dumps(expected)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import ast
 import copy
 import json
 import math
+import operator
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -326,13 +327,48 @@ def _python_compounds(children: st.SearchStrategy[str]) -> st.SearchStrategy[str
     )
 
 
+class _StrictEquality(ast.NodeTransformer):
+    """Python's comparisons, but yes/no equals no number: each side is compared together with its kind."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+        signs = ast.Constant(" ".join(type(sign).__name__ for sign in node.ops))
+        sides = [ast.Lambda(nothing, side) for side in (node.left, *node.comparators)]
+        return ast.Call(ast.Name("compare", ast.Load()), [signs, *sides], [])
+
+
+def _compare(signs: str, first: Callable[[], Any], *others: Callable[[], Any]) -> Any:
+    left, answer = first(), True
+    for sign, compute in zip(signs.split(), others, strict=True):
+        if answer:
+            right = compute()
+            match sign:
+                case "Eq":
+                    answer = _kinded(left) == _kinded(right)
+                case "NotEq":
+                    answer = _kinded(left) != _kinded(right)
+                case "In":
+                    answer = _kinded(left) in [_kinded(entry) for entry in right]
+                case _:
+                    answer = getattr(operator, sign.lower().replace("te", "e"))(left, right)
+            left = right
+    return answer
+
+
+def _kinded(value: Any) -> tuple[bool, Any]:
+    return isinstance(value, bool), value
+
+
 @settings(GUARD, max_examples=800)
+@example("(1 == (2 > 1))")
 @given(st.recursive(python_leaves, _python_compounds, max_leaves=10))
 def test_arithmetic_and_logic_agree_with_python(formula: str) -> None:
     names = {"a": 7, "b": -2.5, "c": True}
-    code = compile(ast.parse(formula, mode="eval"), "formula", "eval")
+    tree = ast.fix_missing_locations(_StrictEquality().visit(ast.parse(formula, mode="eval")))
+    code = compile(tree, "formula", "eval")
     try:
-        expected = eval(code, {"__builtins__": {}}, dict(names))
+        expected = eval(code, {"__builtins__": {}, "compare": _compare, **names})
     except (ZeroDivisionError, OverflowError):
         assert outcome(lambda: evaluate(formula, names, now=NOW))[0] == "refused"
         return
