@@ -387,7 +387,11 @@ def split_text(text: str) -> tuple[str | Formula, ...]:
     `\\{{` stands for two literal braces; a `}}` that closes nothing is literal too, since bodies in
     JSON end so.
     """
-    parts: list[str | Formula] = []
+    return tuple(pieces_of(text))
+
+
+def pieces_of(text: str, faults: list[ExpressionError] | None = None) -> Iterator[str | Formula]:
+    """As `split_text`, one after the other. With `faults`, what can't be read goes there and is left out."""
     literal: list[str] = []
     index = 0
     while True:
@@ -400,15 +404,22 @@ def split_text(text: str) -> tuple[str | Formula, ...]:
             continue
         literal.append(text[index:start])
         if any(literal):
-            parts.append("".join(literal))
+            yield "".join(literal)
         literal = []
-        end = _formula_end(text, start + 2)
-        parts.append(read_formula(text[start + 2 : end]))
-        index = end + 2
+        try:
+            end = _formula_end(text, start + 2)
+            index = end + 2
+            yield read_formula(text[start + 2 : end])
+        except ExpressionError as fault:
+            if faults is None:
+                raise
+            faults.append(fault)
+            if index <= start:
+                closing = text.find("}}", start)
+                index = len(text) if closing < 0 else closing + 2
     literal.append(text[index:])
     if any(literal):
-        parts.append("".join(literal))
-    return tuple(parts)
+        yield "".join(literal)
 
 
 def _formula_end(text: str, start: int) -> int:

@@ -22,7 +22,14 @@ from simpleeval import InvalidExpression, SimpleEval
 
 from flow_schema.expression_functions import FUNCTIONS, IMPLEMENTATIONS, FunctionDocument
 from flow_schema.expression_functions.collections import is_empty
-from flow_schema.expression_syntax import LITERAL_NAMES, Formula, is_variable_name, read_formula, split_text
+from flow_schema.expression_syntax import (
+    LITERAL_NAMES,
+    Formula,
+    is_variable_name,
+    pieces_of,
+    read_formula,
+    split_text,
+)
 from flow_schema.expression_values import (
     CHARS_PER_WORK,
     MAX_INTEGER,
@@ -56,6 +63,7 @@ __all__ = [
     "parse",
     "paths_in_formula",
     "paths_in_text",
+    "read_names",
     "render",
     "render_value",
 ]
@@ -95,6 +103,21 @@ def names_in_text(text: str) -> set[str]:
 def paths_in_text(text: str) -> set[tuple[str, ...]]:
     """As `paths_in_formula`, over all formulas of a text."""
     return {path for part in _split(text) if isinstance(part, Formula) for path in part.paths}
+
+
+def read_names(text: str, *, bare: bool = False) -> tuple[set[tuple[str, ...]], list[ExpressionError]]:
+    """What `paths_in_text` gives (`bare`: `paths_in_formula`) for all that can be read, and all faults."""
+    found: set[tuple[str, ...]] = set()
+    faults: list[ExpressionError] = []
+    try:
+        parts = (read_formula(text),) if bare else _split(text)
+    except ExpressionError as fault:
+        parts = () if bare or len(text) > MAX_TEXT_CHARS else tuple(pieces_of(text, faults))
+        faults = faults or [fault]
+    for part in parts:
+        if isinstance(part, Formula):
+            found.update(part.paths)
+    return found, faults
 
 
 def evaluate(formula: str, names: Scope, *, now: datetime, timezone: str = "UTC") -> Any:

@@ -6,7 +6,7 @@ meaning, and is the table in docs/flow-language.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,8 +36,9 @@ CODES: dict[str, tuple[Severity, str]] = {
     "unknown-group": ("error", "A node is drawn in a group that does not exist."),
     "unreachable-node": ("warning", "Nothing leads to the node."),
     "dangling-exit": ("warning", "An exit has no edge: the flow ends there."),
+    "dead-exit": ("warning", "An edge leaves from an exit that is never taken."),
     "endless-loop": ("error", "A loop in which nothing waits and nothing counts."),
-    "counted-loop": ("warning", "A loop in which nothing waits, left by a condition."),
+    "counted-loop": ("warning", "A loop in which nothing waits, left by a condition or an outcome."),
     "endless-recursion": ("error", "Flows run one another in a circle in which nothing waits."),
     "recursion": ("warning", "Flows run one another in a circle."),
     "flows-too-deep": ("error", "Flows run one another more levels deep than conversations allow."),
@@ -53,10 +54,15 @@ CODES: dict[str, tuple[Severity, str]] = {
     "unknown-flow": ("error", "The bot has no flow of that name."),
     "unknown-input": ("error", "A value is given to a variable that the other flow does not take as input."),
     "unknown-output": ("error", "A value is read that the other flow does not give as output."),
+    "broken-caller": (
+        "warning",
+        "Another flow of the bot gives or reads values that this one does not declare.",
+    ),
     "unknown-schedule": ("error", "The flow's settings have no schedule of that id."),
     "unknown-template": ("error", "The organization has no response template of that name."),
     "unknown-collection": ("error", "The organization has no collection of that name."),
     "unknown-model": ("error", "The model is not written `provider/model`, or not available."),
+    "unconfigured-model": ("warning", "The model's provider has no key here."),
     "bad-pattern": ("error", "A regular expression is not valid RE2."),
     "bad-path": ("error", "A JMESPath expression is not valid."),
     "bad-json-schema": ("error", "A JSON Schema is not valid, or not one of an object."),
@@ -67,6 +73,9 @@ CODES: dict[str, tuple[Severity, str]] = {
     "bad-body": ("error", "A request's content does not fit the way it is sent."),
     "bad-comparison": ("error", "A comparison lacks the value its operator needs."),
     "impossible-limits": ("error", "No answer can satisfy the limits of a question, field or schedule."),
+    "unknown-region": ("error", "No country with telephone numbers has these two letters."),
+    "empty-text": ("warning", "A text that the visitor should read has no words."),
+    "duplicate-label": ("warning", "Two options of a question read alike."),
     "missing-texts": ("warning", "Texts are missing in a declared language."),
     "undeclared-language": ("warning", "A language is used that the flow does not declare."),
 }
@@ -134,5 +143,7 @@ class ValidationContext:
     collections: Set[str] | None = None
     models: Set[str] | None = None
     """Models as `provider/model`; `provider/*` allows every model of a provider."""
+    is_usable_model: Callable[[str], bool] | None = None
+    """Whether the provider of a model has its key."""
     platform_names: Set[str] = field(default_factory=frozenset)
     """Names that formulas may read beside those every release provides."""

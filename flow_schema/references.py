@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from flow_schema.expressions import ExpressionError, paths_in_formula, paths_in_text
+from flow_schema.expressions import read_names
 from flow_schema.fields import Holds, Role, TemplateReference
 from flow_schema.flow import Flow
 
@@ -129,10 +129,7 @@ def paths_read(use: FieldUse) -> set[tuple[str, ...]]:
     for _, text, bare in formulas_in(use):
         if not bare and "{{" not in text:
             continue
-        try:
-            found |= paths_in_formula(text) if bare else paths_in_text(text)
-        except ExpressionError:
-            continue
+        found |= read_names(text, bare=bare)[0]
     return found
 
 

@@ -7,10 +7,13 @@ field and what to do. Errors block publishing; warnings do not. The codes are li
 from __future__ import annotations
 
 from flow_schema.checks.content import check_content
+from flow_schema.checks.flows import check_flows
+from flow_schema.checks.limits import check_limits
 from flow_schema.checks.loops import check_loops
 from flow_schema.checks.names import check_names
 from flow_schema.checks.structure import check_structure
 from flow_schema.checks.subject import Subject
+from flow_schema.checks.texts import check_texts
 from flow_schema.checks.values import check_values
 from flow_schema.findings import CODES, Finding, FlowInterface, Severity, ValidationContext
 from flow_schema.flow import Flow
@@ -27,7 +30,16 @@ __all__ = [
     "validate",
 ]
 
-_CHECKS = (check_structure, check_loops, check_names, check_values, check_content)
+_CHECKS = (
+    check_structure,
+    check_loops,
+    check_names,
+    check_flows,
+    check_values,
+    check_limits,
+    check_content,
+    check_texts,
+)
 
 
 def validate(flow: Flow, context: ValidationContext | None = None) -> list[Finding]:

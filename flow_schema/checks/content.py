@@ -1,17 +1,12 @@
-"""What nodes hold beyond names: limits, comparisons, types of what is saved, defaults, languages."""
+"""What nodes hold beyond names: comparisons, types of what is saved, defaults."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from flow_schema.checks.subject import Subject
 from flow_schema.checks.values import bad_pattern
-from flow_schema.expression_syntax import split_text
-from flow_schema.expressions import ExpressionError
-from flow_schema.fields import Role
 from flow_schema.findings import Finding, finding
 from flow_schema.flow import VariableType
 from flow_schema.nodes.action import ActionNode, AskSatisfaction, SetLanguage
@@ -27,13 +22,10 @@ from flow_schema.nodes.input import (
     RatingField,
     SignatureField,
     TextField,
-    TimeField,
 )
 from flow_schema.nodes.question import QuestionNode
-from flow_schema.references import TEXT_ROLES
 from flow_schema.variables import CoercionError, coerce
 
-MAX_LISTED: Final = 5
 _FIELD_TYPES: Final[dict[type, tuple[VariableType, ...]]] = {
     NumberField: ("number", "string"),
     RatingField: ("number", "string"),
@@ -54,7 +46,7 @@ _EXTRACTED_TYPES: Final[dict[str, tuple[VariableType, ...]]] = {
 
 
 def check_content(subject: Subject) -> Iterator[Finding]:
-    """Limits, comparisons, types, defaults and languages."""
+    """Comparisons, types and defaults."""
     for index, node in enumerate(subject.flow.nodes):
         data = f"/nodes/{index}/data"
         match node:
@@ -72,42 +64,16 @@ def check_content(subject: Subject) -> Iterator[Finding]:
                 yield from _action(subject, node, data)
             case _:
                 pass
-    yield from _schedules(subject)
     yield from _defaults(subject)
-    yield from _languages(subject)
 
 
 def _question(subject: Subject, node: QuestionNode, data: str) -> Iterator[Finding]:
-    question = node.data
-    count = len(question.options)
-    most = question.max_choices if question.multiple else 1
-    problem = None
-    if question.options and question.multiple and question.min_choices > count:
-        problem = f"at least {question.min_choices} choices are asked for, and there are {count} options"
-    elif most is not None and question.min_choices > most:
-        problem = f"at least {question.min_choices} choices are asked for, and at most {most} is allowed"
-    if problem is not None:
-        yield _impossible(problem, "Lower `min_choices`, or set `multiple`.", f"{data}/min_choices", node.id)
-    if question.save_to is not None and question.multiple:
-        yield from _type(subject, question.save_to, ("list",), "several answers are a list", data, node.id)
+    if node.data.save_to is not None and node.data.multiple:
+        yield from _type(subject, node.data.save_to, ("list",), "several answers are a list", data, node.id)
 
 
 def _input(subject: Subject, node: InputNode, data: str) -> Iterator[Finding]:
     field = node.data.field
-    problem = None
-    match field:
-        case TextField(min_length=least, max_length=most) if least > most:
-            problem = f"at least {least} and at most {most} characters are asked for"
-        case NumberField(min=smallest, max=largest) if (
-            smallest is not None and largest is not None and smallest > largest
-        ):
-            problem = f"the number must be at least {smallest:g} and at most {largest:g}"
-        case TimeField(earliest=earliest, latest=latest) if earliest and latest and earliest > latest:
-            problem = f"the time must not be before {earliest} nor after {latest}"
-        case _:
-            pass
-    if problem is not None:
-        yield _impossible(problem, "Correct the limits.", f"{data}/field", node.id)
     kinds: tuple[VariableType, ...] = _FIELD_TYPES.get(type(field), ("string",))
     if type(field) is TextField:
         kinds = ("string", "number", "boolean", "date", "datetime")
@@ -219,22 +185,6 @@ def _article(kind: VariableType) -> str:
     return f"an {kind}" if kind == "object" else f"a {kind}"
 
 
-def _impossible(problem: str, fix: str, path: str, node_id: str | None) -> Finding:
-    return finding("impossible-limits", problem, fix, path=path, node_id=node_id)
-
-
-def _schedules(subject: Subject) -> Iterator[Finding]:
-    for index, schedule in enumerate(subject.flow.settings.schedules):
-        for place, hours in enumerate(schedule.hours):
-            if hours.start == hours.end:
-                yield _impossible(
-                    f"the schedule `{schedule.id}` opens and closes at {hours.start}",
-                    "Write `00:00` to `24:00` for a whole day, or remove the entry.",
-                    f"/settings/schedules/{index}/hours/{place}",
-                    None,
-                )
-
-
 def _defaults(subject: Subject) -> Iterator[Finding]:
     for index, variable in enumerate(subject.flow.variables):
         try:
@@ -246,61 +196,3 @@ def _defaults(subject: Subject) -> Iterator[Finding]:
                 "Correct the default or the type.",
                 path=f"/variables/{index}/default",
             )
-
-
-def _languages(subject: Subject) -> Iterator[Finding]:
-    """One finding a language, with how many texts lack it and where the first are."""
-    languages = subject.flow.all_languages()
-    missing: dict[str, list[tuple[str | None, str]]] = {language: [] for language in languages}
-    undeclared: Counter[str] = Counter()
-    first_use: dict[str, tuple[str | None, str]] = {}
-    for node_id, use in subject.uses:
-        if use.role not in TEXT_ROLES:
-            continue
-        if isinstance(use.value, dict):
-            for language in languages:
-                if not _covers(use.value, language):
-                    missing[language].append((node_id, use.path))
-            for tag in use.value:
-                if not any(tag.split("-")[0] == language.split("-")[0] for language in languages):
-                    undeclared[tag] += 1
-                    first_use.setdefault(tag, (node_id, use.path))
-        elif isinstance(use.value, str) and use.role is Role.TEXT and _has_words(use.value):
-            for language in languages[1:]:
-                missing[language].append((node_id, use.path))
-    for language, places in missing.items():
-        if places:
-            listed = list(dict.fromkeys(f"`{node_id or 'settings'}`" for node_id, _ in places))
-            more = f" and {len(listed) - MAX_LISTED} more" if len(listed) > MAX_LISTED else ""
-            yield finding(
-                "missing-texts",
-                f"{len(places)} {'text is' if len(places) == 1 else 'texts are'} missing in `{language}`: "
-                + ", ".join(listed[:MAX_LISTED])
-                + more,
-                f"Translate them, or remove `{language}` from `languages`.",
-                path=places[0][1],
-                node_id=places[0][0],
-            )
-    for tag, count in undeclared.items():
-        yield finding(
-            "undeclared-language",
-            f"{count} {'text has' if count == 1 else 'texts have'} a translation to `{tag}`, which the flow "
-            "does not declare",
-            f"Add `{tag}` to `languages`, or remove the translations.",
-            path=first_use[tag][1],
-            node_id=first_use[tag][0],
-        )
-
-
-def _covers(translations: dict[str, str], language: str) -> bool:
-    """Whether the exact language or its base language is there."""
-    return language in translations or language.split("-")[0] in translations
-
-
-def _has_words(text: str) -> bool:
-    """Whether there is anything to translate: letters outside of formulas."""
-    try:
-        parts = split_text(text)
-    except ExpressionError:
-        return False
-    return any(isinstance(part, str) and re.search(r"[^\W\d_]", part) for part in parts)

@@ -1,9 +1,9 @@
 """Loops in which nothing waits, and flows that run one another in circles.
 
 A conversation may pass `max_steps_per_turn` nodes without waiting; then it is stuck. A circle in which
-nothing waits gets there, unless a condition leaves it. Such a condition must read something that the circle
-sets (a counter), or it decides the same each time. So: circles left by a counting condition are a warning,
-all other circles without a wait are errors.
+nothing waits gets there, unless something leaves it: a condition that reads what the circle sets (a counter;
+any other decides the same each time), or a node whose outcome the world decides, such as a request that is
+tried again until it succeeds. Circles left in such a way are a warning, all others without a wait are errors.
 
 Circles are the strongly connected components of the graph whose edges are the exits that do not wait; they
 are found by Tarjan's algorithm without recursion, in linear time.
@@ -18,6 +18,7 @@ from flow_schema.findings import Finding, finding
 from flow_schema.flow import MAX_FLOW_DEPTH, Flow
 from flow_schema.nodes import ConditionNode, StartNode
 from flow_schema.nodes.action import ActionNode, RunFlow
+from flow_schema.nodes.exits import ERROR
 
 MAX_LOOP_FINDINGS = 20
 
@@ -32,7 +33,7 @@ def check_loops(subject: Subject) -> Iterator[Finding]:
 
 def _judge(subject: Subject, graph: Mapping[str, list[str]], circle: list[str]) -> Iterator[Finding]:
     members = set(circle)
-    counters = {node_id for node_id in circle if _counts(subject, node_id, members)}
+    counters = {node_id for node_id in circle if _ends(subject, node_id, members)}
     rest = {
         node_id: [target for target in graph[node_id] if target in members - counters]
         for node_id in circle
@@ -56,22 +57,25 @@ def _judge(subject: Subject, graph: Mapping[str, list[str]], circle: list[str]) 
             "counted-loop",
             f"the loop {_listed(subject, circle)} does not wait; it must be left within "
             f"{subject.flow.settings.max_steps_per_turn} steps",
-            "Make sure that the condition ends it in time, or raise `max_steps_per_turn`.",
+            "Make sure that it ends in time: count the rounds in a condition, or put a wait into it.",
             path=subject.places[first],
             node_id=first,
         )
 
 
-def _counts(subject: Subject, node_id: str, circle: set[str]) -> bool:
-    """Whether a node is a condition that can leave the circle by something the circle changes."""
-    if not isinstance(subject.nodes[node_id], ConditionNode):
-        return False
-    taken = subject.leaving[node_id]
+def _ends(subject: Subject, node_id: str, circle: set[str]) -> bool:
+    """Whether a node can leave the circle by something that may be otherwise in the next round."""
+    node, taken = subject.nodes[node_id], subject.leaving[node_id]
     leaves = any(
-        exit_id not in taken or taken[exit_id].target not in circle for exit_id in subject.exits[node_id]
+        taken[exit_id].target not in circle if exit_id in taken else exit_id != ERROR.id
+        for exit_id in subject.exits[node_id]
     )
+    if not leaves:
+        return False
+    if ERROR.id in subject.exits[node_id]:
+        return True  # whether it fails is decided outside of the flow, each time anew
     changed = {name for member in circle for name in subject.written.get(member, ())}
-    return leaves and bool(changed & subject.read.get(node_id, set()))
+    return isinstance(node, ConditionNode) and bool(changed & subject.read.get(node_id, set()))
 
 
 def _listed(subject: Subject, circle: list[str]) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final
 
 from flow_schema.checks.subject import Subject
-from flow_schema.expressions import ExpressionError, paths_in_formula, paths_in_text
+from flow_schema.expressions import read_names
 from flow_schema.fields import Role, TemplateReference
-from flow_schema.findings import Finding, FlowInterface, finding
-from flow_schema.flow import RESERVED_NAMES, Flow
-from flow_schema.nodes.action import RunFlow, RunScript
-from flow_schema.nodes.ai import FlowTool
+from flow_schema.findings import Finding, finding
+from flow_schema.flow import RESERVED_NAMES
+from flow_schema.nodes.action import RunScript
 from flow_schema.references import TEXT_ROLES, FieldUse, formulas_in
 
 LOCAL_NAMES: Final = frozenset({"args", "callback_url"})
@@ -20,7 +19,7 @@ LOCAL_NAMES: Final = frozenset({"args", "callback_url"})
 
 
 def check_names(subject: Subject) -> Iterator[Finding]:
-    """Formulas, variables, secrets, flows, schedules, templates, collections and models."""
+    """Formulas, variables, secrets, schedules, templates, collections and models."""
     declared = {variable.name for variable in subject.flow.variables}
     for node_id, use in subject.uses:
         yield from _formulas(subject, declared, node_id, use)
@@ -36,8 +35,6 @@ def check_names(subject: Subject) -> Iterator[Finding]:
                 )
             case Role.SCHEDULE:
                 yield from _schedule(subject, node_id, use)
-            case Role.FLOW:
-                yield from _flow(subject, node_id, use)
             case Role.COLLECTION if subject.context.collections is not None:
                 yield from _listed(subject, "collection", subject.context.collections, node_id, use)
             case Role.MODEL:
@@ -54,18 +51,16 @@ def _formulas(subject: Subject, declared: set[str], node_id: str | None, use: Fi
     for path, text, bare in formulas_in(use):
         if not bare and "{{" not in text:
             continue
-        try:
-            read = paths_in_formula(text) if bare else paths_in_text(text)
-        except ExpressionError as error:
-            place = "" if error.position is None else f" at character {error.position + 1}"
+        read, faults = read_names(text, bare=bare)
+        for fault in faults:
+            place = "" if fault.position is None else f" at character {fault.position + 1}"
             yield finding(
                 "bad-expression",
-                f"{error.reason} (in `{error.expression.strip()[:120]}`{place})",
+                f"{fault.reason} (in `{fault.expression.strip()[:120]}`{place})",
                 "Correct the formula; docs/expressions.md lists operators and functions.",
                 path=path,
                 node_id=node_id,
             )
-            continue
         for keys in sorted(read):
             yield from _name(subject, declared, provided, node_id, use, path, keys)
 
@@ -176,7 +171,7 @@ def _template(subject: Subject, node_id: str | None, use: FieldUse) -> Iterator[
 
 def _model(subject: Subject, node_id: str | None, use: FieldUse) -> Iterator[Finding]:
     provider, slash, name = use.value.partition("/")
-    known = subject.context.models
+    known, is_usable = subject.context.models, subject.context.is_usable_model
     if not (slash and provider and name):
         yield finding(
             "unknown-model",
@@ -190,50 +185,23 @@ def _model(subject: Subject, node_id: str | None, use: FieldUse) -> Iterator[Fin
             "unknown-model",
             f"the model `{use.value}` is not available here"
             + subject.suggestion(use.value, frozenset(known)),
-            "Name an available model, or set its provider up.",
+            f"Name one of {_listing(known)}.",
             path=use.path,
             node_id=node_id,
         )
-
-
-def _flow(subject: Subject, node_id: str | None, use: FieldUse) -> Iterator[Finding]:
-    if subject.context.flows is None and use.value != subject.context.slug:
-        return
-    other = subject.other_flow(use.value)
-    if other is None:
+    elif is_usable is not None and not is_usable(use.value):
         yield finding(
-            "unknown-flow",
-            f"the bot has no flow `{use.value}`"
-            + subject.suggestion(use.value, frozenset(subject.context.flows or ())),
-            "Create the flow, or name another.",
+            "unconfigured-model",
+            f"the provider of `{use.value}` is not set up here, so every call of the model fails",
+            "Set the provider's key (or address), or name a model of another provider.",
             path=use.path,
             node_id=node_id,
         )
-        return
-    interface = FlowInterface.of(other) if isinstance(other, Flow) else other
-    match use.owner:
-        case RunFlow(inputs=inputs, outputs=outputs):
-            given, taken = sorted(inputs), sorted(outputs)
-        case FlowTool(parameters=parameters):
-            properties = parameters.get("properties")
-            given, taken = sorted(properties) if isinstance(properties, dict) else [], []
-        case _:
-            return
-    place = use.path.rsplit("/", 1)[0]
-    section = "inputs" if isinstance(use.owner, RunFlow) else "parameters/properties"
-    for code, names, known, at in (
-        ("input", given, interface.inputs, section),
-        ("output", taken, interface.outputs, "outputs"),
-    ):
-        for name in names:
-            if name not in known:
-                yield finding(
-                    f"unknown-{code}",
-                    f"the flow `{use.value}` declares no {code} `{name}`" + subject.suggestion(name, known),
-                    f"Mark the variable as {code} in `{use.value}`, or name another.",
-                    path=f"{place}/{at}/{name}",
-                    node_id=node_id,
-                )
+
+
+def _listing(names: Set[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in sorted(names)[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
 def _unused(subject: Subject) -> Iterator[Finding]:

@@ -136,6 +136,17 @@ def _edges(subject: Subject) -> Iterator[Finding]:
                 edge_id=edge.id,
             )
             continue
+        dead = subject.exits[edge.source][edge.sourceHandle].dead
+        if dead is not None:
+            yield finding(
+                "dead-exit",
+                f"edge `{edge.id}` leaves from `{edge.sourceHandle}` of {subject.node_name(edge.source)}, "
+                f"which is never taken: {dead}",
+                "Set what the exit waits for, or delete the edge.",
+                path=path,
+                node_id=edge.source,
+                edge_id=edge.id,
+            )
         taken[edge.source, edge.sourceHandle] += 1
         if taken[edge.source, edge.sourceHandle] > 1:
             first = subject.leaving[edge.source].get(edge.sourceHandle)

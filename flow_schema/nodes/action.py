@@ -27,7 +27,7 @@ from flow_schema.fields import (
     VariableName,
     WritesVariable,
 )
-from flow_schema.nodes.exits import ERROR, NEXT, Exit, ExitRule
+from flow_schema.nodes.exits import ERROR, NEXT, Exit, ExitRule, no_reply_exit
 
 
 class Assignment(Model):
@@ -316,7 +316,7 @@ class ActionNode(Model):
                     Exit(id="timeout", label="Timeout", optional=True),
                 ]
             case AskSatisfaction(no_reply_after=after):
-                return [NEXT, Exit(id="no_reply", label="No reply", optional=after is None)]
+                return [NEXT, no_reply_exit(after)]
             case SendEmail() | RunScript():
                 return [NEXT, ERROR]
             case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import Field
 
@@ -29,6 +30,12 @@ class Exit(Model):
         description="The exit taken instead when this one has no edge.",
         max_length=80,
     )
+    dead: str | None = Field(
+        default=None,
+        title="Never taken",
+        description="Why no conversation leaves through it as the node is set.",
+        max_length=200,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,12 @@ class ExitRule:
 NEXT = Exit(id="next", label="Next")
 ERROR = Exit(id="error", label="Error", optional=True)
 NO_REPLY = Exit(id="no_reply", label="No reply")
+_NO_LIMIT = NO_REPLY.model_copy(update={"optional": True, "dead": "`no_reply_after` is empty"})
+
+
+def no_reply_exit(after: timedelta | None) -> Exit:
+    """The exit of a node that waits for an answer so long; without a limit it is never taken."""
+    return _NO_LIMIT if after is None else NO_REPLY
 
 
 def option_exit(option_id: str, label: str, *, optional: bool = False) -> Exit:

@@ -18,7 +18,7 @@ from flow_schema.fields import (
     Text,
     WritesVariable,
 )
-from flow_schema.nodes.exits import NEXT, NO_REPLY, Exit, ExitRule
+from flow_schema.nodes.exits import NEXT, Exit, ExitRule, no_reply_exit
 
 
 class TextField(Model):
@@ -216,7 +216,7 @@ class InputNode(Model):
         return [
             NEXT,
             Exit(id="invalid", label="Invalid", optional=True),
-            NO_REPLY.model_copy(update={"optional": self.data.no_reply_after is None}),
+            no_reply_exit(self.data.no_reply_after),
         ]
 
     def waits(self, exit_id: str) -> bool:

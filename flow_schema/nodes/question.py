@@ -18,7 +18,7 @@ from flow_schema.fields import (
     Text,
     WritesVariable,
 )
-from flow_schema.nodes.exits import NEXT, NO_REPLY, Exit, ExitRule, option_exit
+from flow_schema.nodes.exits import NEXT, Exit, ExitRule, no_reply_exit, option_exit
 
 
 class Option(Model):
@@ -189,7 +189,7 @@ class QuestionNode(Model):
         ]
         exits = [*named, NEXT.model_copy(update={"optional": not through_next})]
         exits.append(Exit(id="other", label="Other answer", optional=True))
-        exits.append(NO_REPLY.model_copy(update={"optional": self.data.no_reply_after is None}))
+        exits.append(no_reply_exit(self.data.no_reply_after))
         return exits
 
     def waits(self, exit_id: str) -> bool:

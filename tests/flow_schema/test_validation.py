@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -41,6 +43,7 @@ def context(**changes: Any) -> ValidationContext:
         "templates": {"goodbye"},
         "collections": {"manuals"},
         "models": {"openai/*", "anthropic/claude-sonnet"},
+        "is_usable_model": lambda model: "keyless" not in model,
     }
     return ValidationContext(**{**known, **changes})
 
@@ -177,6 +180,12 @@ CASES: list[tuple[str, str, Change, list[tuple[str, str | None]]]] = [
     ("nothing leads there", "unreachable-node", add("nodes", say("alone")), [("/nodes/14", "alone")]),
     ("no way on", "dangling-exit", cut("e17"), [("/nodes/10", "sub")]),
     ("option without an edge", "dangling-exit", cut("e4"), [("/nodes/2", "ask")]),
+    (
+        "an answer that is not waited for",
+        "dead-exit",
+        add("edges", link("ask", "no_reply", "mail")),
+        [("/edges/19", "ask")],
+    ),
     # --- loops
     (
         "messages in a circle",
@@ -212,13 +221,25 @@ CASES: list[tuple[str, str, Change, list[tuple[str, str | None]]]] = [
     ),
     (
         "an error that is tried again at once",
-        "endless-loop",
+        "counted-loop",
         aim("e7", "look"),
         [("/nodes/4", "look")],
     ),
     (
-        "a callback whose request fails, again and again",
+        "an error that is told and tried again",
+        "counted-loop",
+        both(add("nodes", say("again")), aim("e7", "again"), add("edges", link("again", "next", "look"))),
+        [("/nodes/4", "look")],
+    ),
+    (
+        "a request whose success is asked for again, and whose error leads nowhere",
         "endless-loop",
+        both(aim("e6", "look"), cut("e7")),
+        [("/nodes/4", "look")],
+    ),
+    (
+        "a callback whose request fails, again and again",
+        "counted-loop",
         add("edges", link("call", "error", "call")),
         [("/nodes/8", "call")],
     ),
@@ -260,6 +281,12 @@ CASES: list[tuple[str, str, Change, list[tuple[str, str | None]]]] = [
         "bad-expression",
         put("hello.text.en", "{{ nothing() }}"),
         [("", "hello")],
+    ),
+    (
+        "several bad formulas in one text, and a name after them",
+        "bad-expression",
+        put("hello.text.en", "{{ 1 + }} {{ topic }} {{ nothing() }} {{ 'a }} {{ topic "),
+        [("/nodes/1/data/text/en", "hello")] * 4,
     ),
     ("reading what is not there", "unknown-variable", put("hello.text.en", "{{ topik }}"), [("", "hello")]),
     (
@@ -359,6 +386,7 @@ CASES: list[tuple[str, str, Change, list[tuple[str, str | None]]]] = [
     ("no such template", "unknown-template", put("bye.action.text.template", "good-bye"), [("", "bye")]),
     ("a model of nobody", "unknown-model", put("read.model", "gpt-4o"), [("", "read")]),
     ("no such model", "unknown-model", put("read.model", "anthropic/claude"), [("", "read")]),
+    ("a model without a key", "unconfigured-model", put("read.model", "openai/keyless"), [("", "read")]),
     # --- values
     (
         "a look-ahead",
@@ -523,6 +551,25 @@ CASES: list[tuple[str, str, Change, list[tuple[str, str | None]]]] = [
         [("", "mail")],
     ),
     (
+        "no whole number between",
+        "impossible-limits",
+        put(FIELD, {"kind": "number", "min": 1.2, "max": 1.8, "integer": True}),
+        [("/nodes/3/data/field", "mail")],
+    ),
+    (
+        "a day after the last",
+        "impossible-limits",
+        put(FIELD, {"kind": "date", "earliest": "'2026-12-31'", "latest": "date(2026, 12, 1)"}),
+        [("/nodes/3/data/field", "mail")],
+    ),
+    (
+        "a day before yesterday and after today",
+        "impossible-limits",
+        put(FIELD, {"kind": "date", "earliest": "today()", "latest": "add_days(today(), -2)"}),
+        [("/nodes/3/data/field", "mail")],
+    ),
+    ("a country of nobody", "unknown-region", put(FIELD, {"kind": "phone", "region": "ZZ"}), [("", "mail")]),
+    (
         "open for no time",
         "impossible-limits",
         put("flow.settings.schedules.0.hours.0.end", "09:00"),
@@ -537,7 +584,36 @@ CASES: list[tuple[str, str, Change, list[tuple[str, str | None]]]] = [
     ("a file in a text", "type-mismatch", put(FIELD, {"kind": "file"}), [("/nodes/3/data/save_to", "mail")]),
     ("a number in a list", "type-mismatch", put("read.task.fields.0.variable", "tags"), [("", "read")]),
     ("a rating in an object", "type-mismatch", put("rate.action.save_to", "order"), [("", "rate")]),
+    # --- texts
+    (
+        "a message without words",
+        "empty-text",
+        both(put("hello.text", {"es": " ", "en": ""}), put("hello.media", [])),
+        [("/nodes/1/data/text", "hello")],
+    ),
+    ("a question without words", "empty-text", put("ask.text", ""), [("/nodes/2/data/text", "ask")]),
+    (
+        "a label without words",
+        "empty-text",
+        put("ask.options.0.label", ""),
+        [("/nodes/2/data/options/0/label", "ask")],
+    ),
+    (
+        "two labels that are one",
+        "duplicate-label",
+        both(
+            put("ask.options.0.label", {"es": "Un  pedido", "en": "Order"}),
+            put("ask.options.1.label", {"es": "un pedido", "en": "Other"}),
+        ),
+        [("/nodes/2/data/options/1/label", "ask")],
+    ),
     # --- languages
+    (
+        "a translation without words",
+        "missing-texts",
+        put("hello.text", {"es": "Hola", "en": " "}),
+        [("/nodes/1/data/text", "hello")],
+    ),
     (
         "a translation that is missing",
         "missing-texts",
@@ -602,11 +678,54 @@ READING = {
     "too-large", "too-deep", "invalid-json", "duplicate-key", "invalid-text", "unsupported-version",
     "missing-field", "unknown-field", "unknown-kind", "invalid-value",
 }  # fmt: skip
-CIRCLES = {"endless-recursion", "recursion", "flows-too-deep", "unknown-collection"}
+SEVERAL = {"endless-recursion", "recursion", "flows-too-deep", "unknown-collection", "broken-caller"}
+"""Codes that need more than one flow, or a mark that no kind carries yet."""
 
 
 def test_every_code_has_a_case() -> None:
-    assert {case[1] for case in CASES} | READING | CIRCLES == set(CODES)
+    assert {case[1] for case in CASES} | READING | SEVERAL == set(CODES)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"kind": "date", "earliest": "today()", "latest": "'2026-12-31'"},
+        {"kind": "date", "earliest": "amount", "latest": "'1990-12-31'"},
+        {"kind": "date", "earliest": "'2026-12-31'", "latest": "'2026-12-31'"},
+        {"kind": "number", "min": 1.2, "max": 2, "integer": True},
+        {"kind": "phone", "region": "MX"},
+    ],
+)
+def test_limits_that_some_answer_satisfies_are_no_finding(limits: dict[str, Any]) -> None:
+    document = good_flow()
+    put(FIELD, limits)(document)
+    assert [item.code for item in validate(load(document), context()) if item.severity == "error"] == []
+
+
+def test_a_text_whose_formula_is_bad_still_reads_its_other_names() -> None:
+    document = good_flow()
+    document["variables"].append({"name": "spare"})
+    node(document, "hello")["data"]["text"]["en"] = "{{ 1 + }} {{ spare }} {{ nobody }}"
+    found = validate(load(document), context())
+    assert [item.code for item in found] == ["bad-expression", "unknown-variable"]
+
+
+def test_a_flow_is_judged_with_those_that_run_it() -> None:
+    """The other side of unknown-input and unknown-output: the flow changes, its callers do not."""
+    document = survey()
+    callers = {"main": load(good_flow()), "idle": runner()}
+    assert validate(load(document), context(slug="survey", flows=callers)) == []
+    for variable in document["variables"]:
+        variable["name"] += "_new"
+    text = json.dumps(document)
+    for variable in survey()["variables"]:
+        text = re.sub(rf"\b{variable['name']}\b", variable["name"] + "_new", text)
+    changed = load(json.loads(text))
+    found = validate(changed, context(slug="survey", flows=callers))
+    assert {item.code for item in found} == {"broken-caller"}
+    assert len(found) == 2
+    assert all("`main`" in item.message and "`sub`" in item.message for item in found)
+    assert validate(changed, context(slug="other", flows=callers)) == []
 
 
 def test_edges_name_themselves() -> None:
