@@ -38,6 +38,7 @@ from api.tokens import Tokens
 from api.transcripts import Transcripts
 from api.widget.routes import EVENT_MODELS
 from api.widget.routes import router as widget
+from api.widget.shortcut import ChatShortcut
 from core.crypto import Keyring
 from core.events import EventBus
 from core.files import FileStore
@@ -94,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api)
     app.include_router(health)
     app.include_router(pages.router)
+    app.router.routes.insert(0, ChatShortcut())
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(chosen.cors_allowed_origins),

@@ -66,6 +66,8 @@ def activate_in_order(
 def _steps(act: WorkflowActivation, before: Moment | None) -> list[WorkflowActivation]:
     if before is None or any(job.HasField("initialize_workflow") for job in act.jobs):
         return [act]
+    if len(act.jobs) == 1 and not act.jobs[0].HasField("resolve_activity"):
+        return [act]
     results, news, updates = [], [], []
     for job in act.jobs:
         if job.HasField("resolve_activity") and job.resolve_activity.is_local:

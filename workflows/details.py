@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from flow_schema.turns import Visit
@@ -58,9 +59,15 @@ def details(session: Session) -> str:
 def _visit(visit: Visit, session: Session) -> str:
     graph = session.graphs.get(visit.flow)
     label = graph.label(visit.node_id) if graph is not None else visit.node_id
-    where = f"{visit.number}. {_escape(label)}" + (f" (`{visit.flow}`)" if visit.flow != "main" else "")
-    gone = f" → {visit.exit}" if visit.exit else ""
-    return where + gone + (f" — {_escape(visit.error)}" if visit.error else "")
+    return _visit_line(visit.number, label, visit.flow, visit.exit, visit.error)
+
+
+@lru_cache(maxsize=4096)
+def _visit_line(number: int, label: str, flow: str, exit_id: str | None, error: str | None) -> str:
+    """Kept, since each turn shows the visits before it once more."""
+    where = f"{number}. {_escape(label)}" + (f" (`{flow}`)" if flow != "main" else "")
+    gone = f" → {exit_id}" if exit_id else ""
+    return where + gone + (f" — {_escape(error)}" if error else "")
 
 
 def _value(value: Any) -> str:
@@ -70,5 +77,8 @@ def _value(value: Any) -> str:
     )
 
 
+_ESCAPES = str.maketrans({character: "\\" + character for character in "\\`*_[]<>#|"})
+
+
 def _escape(text: str) -> str:
-    return "".join("\\" + character if character in "\\`*_[]<>#|" else character for character in text)
+    return text.translate(_ESCAPES)

@@ -28,7 +28,7 @@ from api.widget.schemas import (
     WidgetLimits,
     WidgetStatus,
 )
-from api.widget.service import Origin, chat, given_id, visitor_of
+from api.widget.service import Origin, chat, chat_response, given_id, visitor_of
 from flow_schema.turns import MAX_INPUT_TEXT, MAX_PENDING
 
 router = slice_router("/widget", "widget")
@@ -145,12 +145,7 @@ async def send_chat_message(
         body.token or bearer,
         origin,
     )
-    return Response(
-        orjson.dumps(answer.body),
-        status_code=answer.status,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store", **answer.headers},
-    )
+    return chat_response(answer)
 
 
 TokenQuery = Annotated[

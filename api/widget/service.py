@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
+from starlette.responses import Response
+
 from api.dependencies import as_uuid
 from api.fields import message_json
 from api.resources import Resources
@@ -45,6 +48,16 @@ class ChatAnswer:
     status: int
     body: dict[str, Any]
     headers: dict[str, str]
+
+
+def chat_response(answer: ChatAnswer) -> Response:
+    """Return the answer as it travels."""
+    return Response(
+        orjson.dumps(answer.body),
+        status_code=answer.status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **answer.headers},
+    )
 
 
 async def visitor_of(parts: Resources, bot_name: str, token: str | None, conversation_id: str) -> Visitor:
