@@ -1,5 +1,10 @@
 """E-mail: composed so that nothing in it can forge a header or a script, and sent by SMTP.
 
+Values come from visitors. A line break in one would begin a header, and so would an encoded word that holds
+one (RFC 2047: `=?utf-8?q?=0D=0ABcc:...?=`), since Python's own headers decode such words when they are set.
+Line breaks become spaces, what looks like an encoded word is encoded once more so that readers see it as it
+was typed, and the bytes are read back before anything is sent.
+
 Delivery is at least once: a server may have taken a message whose answer we never saw. The Message-ID is made
 from a key that all attempts share, so that receivers can drop the second copy.
 """
@@ -11,10 +16,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email import message_from_bytes
 from email.errors import MessageError
+from email.header import Header, decode_header, make_header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy, compat32
 from email.utils import format_datetime, parseaddr
 
 import aiosmtplib
@@ -28,6 +35,9 @@ LONGEST_SUBJECT = 300
 LONGEST_BODY = 200_000
 MOST_RECIPIENTS = 50
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable("image")
+_ENCODED_WORD = "=?"
+"""How an encoded word begins."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NAMED = re.compile(r"([^<>]*)<([^<>]*)>\s*")
 _PAGE = '<!doctype html><html><head><meta charset="utf-8"></head><body>{body}</body></html>'
 
@@ -93,19 +103,20 @@ def write_mail(mail: Mail, sender: str) -> WrittenMail:
     identifier = message_id(mail.key, sender)
     message = EmailMessage(policy=SMTP)
     try:
-        message["From"] = _sender(sender)
-        message["To"] = to
+        message["From"] = _addresses("From", [_sender(sender)])
+        message["To"] = _addresses("To", to)
         if cc:
-            message["Cc"] = cc
+            message["Cc"] = _addresses("Cc", cc)
         if mail.reply_to:
-            message["Reply-To"] = _address(mail.reply_to)
-        message["Subject"] = _one_line(mail.subject)[:LONGEST_SUBJECT]
+            message["Reply-To"] = _addresses("Reply-To", [_address(mail.reply_to)])
+        message["Subject"] = _text("Subject", _one_line(mail.subject)[:LONGEST_SUBJECT])
         message["Message-ID"] = identifier
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.body, cte="quoted-printable")
         message.add_alternative(html, subtype="html", cte="quoted-printable")
-    except (MessageError, ValueError) as error:
+        _check_headers(message)
+    except (MessageError, ValueError, LookupError) as error:
         raise InvalidMailError(f"The e-mail can't be written: {type(error).__name__}.") from None
     return WrittenMail(message, identifier, recipients, mail.body, html)
 
@@ -163,10 +174,67 @@ def _failure(code: int, said: str) -> UpstreamError:
     return UpstreamError(f"The mail server can't take the e-mail now ({code} {first}).")
 
 
+class _EncodedHeader(str):
+    """A header that is written as it is given: `encoded`, ASCII, folded; reads as the text itself.
+
+    The library takes an object with a name and a `fold` as it is, instead of parsing it once more.
+    """
+
+    name: str
+    encoded: str
+
+    def __new__(cls, name: str, text: str, encoded: str) -> _EncodedHeader:
+        header = super().__new__(cls, text)
+        header.name, header.encoded = name, encoded
+        return header
+
+    def fold(self, *, policy: Policy) -> str:
+        """Return the header's lines, as the library asks for them."""
+        return f"{self.name}: {self.encoded}\n".replace("\n", policy.linesep)
+
+
+def _text(name: str, text: str) -> str:
+    if _ENCODED_WORD not in text:
+        return text
+    return _EncodedHeader(name, text, _encoded(text, len(name) + 2))
+
+
+def _addresses(name: str, addresses: list[Address]) -> list[Address] | _EncodedHeader:
+    if not any(_ENCODED_WORD in address.display_name for address in addresses):
+        return addresses
+    written = [
+        f"{_encoded(address.display_name, 1)}\n <{address.addr_spec}>"
+        if address.display_name
+        else address.addr_spec
+        for address in addresses
+    ]
+    return _EncodedHeader(name, ", ".join(map(str, addresses)), ",\n ".join(written))
+
+
+def _encoded(text: str, before: int) -> str:
+    """Return a text as encoded words, folded; `before` is how much of the first line is taken."""
+    return Header(text, "utf-8", header_name="x" * before).encode()
+
+
+def _check_headers(message: EmailMessage) -> None:
+    """Read the message back and refuse it unless its headers are those that were set, each one line.
+
+    Raises InvalidMailError; the last guard, for what the library might do with a value.
+    """
+    read = message_from_bytes(message.as_bytes(), policy=compat32)
+    values = (
+        str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", value)))) for value in read.values()
+    )
+    if read.keys() != message.keys() or any(_CONTROLS.search(value) for value in values):
+        raise InvalidMailError("The e-mail can't be written: a header would hold a line break.")
+
+
 def _address(text: str) -> Address:
     named = _NAMED.fullmatch(text)
     name, plain = (named.group(1).strip(' "'), named.group(2)) if named else ("", text.strip())
     try:
+        if _ENCODED_WORD in plain:
+            raise ValueError("an encoded word is no address")
         checked = validate_email(plain, check_deliverability=False, test_environment=True)
         return Address(_one_line(name), addr_spec=checked.ascii_email or checked.normalized)
     except (EmailNotValidError, MessageError, ValueError, IndexError):
