@@ -7,8 +7,11 @@ call, so that no visitor can write a mark. Values exist here alone, for as long 
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from urllib.parse import quote, quote_plus
 
 from pydantic import JsonValue
@@ -20,6 +23,11 @@ CALLBACK = "callback_url"
 HIDDEN = "***"
 _SHORTEST = 4
 """Values shorter than this are too common in ordinary text to be taken out."""
+_WESTERN = ("latin-1", "cp1252")
+"""What servers take texts for that say nothing of their encoding."""
+_NUMBER = re.compile(r"[0-9.eE+-]+")
+_UNICODE_ESCAPE = re.compile(r"\\u([0-9a-f]{4})")
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
 _NAME = r"([A-Za-z_][A-Za-z0-9_]*)"
 
 
@@ -72,39 +80,90 @@ class Marks:
 
 
 class Redaction:
-    """Takes given values out of texts, as they are, percent-encoded and in Base64."""
+    """Takes given values out of texts, in each form in which another server may echo them.
+
+    As they are and read under a wrong encoding; within JSON, also within JSON that is a text of JSON;
+    within HTML; percent-encoded; in Base64.
+    """
 
     def __init__(self, values: Iterable[str]) -> None:
         forms = {form for value in values if len(value) >= _SHORTEST for form in _forms(value)}
-        ordered = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._forms = sorted(forms, key=len, reverse=True)
+        """Searched one by one: a pattern of all forms of a long value would compile for seconds."""
+        self._numbers = [form for form in self._forms if _NUMBER.fullmatch(form)]
 
     def text(self, text: str) -> str:
         """Return a text without the values."""
-        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        return text
 
     def json(self, value: JsonValue) -> JsonValue:
         """Return a JSON value without the values: in texts, in keys, and in numbers that spell one."""
         return self._without_numbers(clean_json(value, self.text))
 
     def _without_numbers(self, value: JsonValue) -> JsonValue:
-        if self._pattern is None or value is None or isinstance(value, bool | str):
+        if not self._numbers or value is None or isinstance(value, bool | str):
             return value
         if isinstance(value, dict):
             return {key: self._without_numbers(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self._without_numbers(item) for item in value]
-        return HIDDEN if self._pattern.search(str(value)) else value
+        return HIDDEN if any(form in str(value) for form in self._numbers) else value
 
 
 def _forms(value: str) -> set[str]:
-    raw = value.encode("utf-8", errors="replace")
-    forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
+    raws = [value.encode("utf-8", errors="replace")]
+    spellings = {value}
+    for encoding in _WESTERN:
+        with suppress(UnicodeError):
+            spellings.add(raws[0].decode(encoding))
+        with suppress(UnicodeError):
+            raws.append(value.encode(encoding))
+    forms: set[str] = set()
+    for spelling in spellings:
+        forms |= _escaped(spelling)
+    for raw in raws:
+        forms |= _percent_encoded(raw) | _in_base64(raw)
+    return {form for form in forms if len(form) >= _SHORTEST}
+
+
+def _escaped(text: str) -> set[str]:
+    """A text as it is, and within JSON and HTML, twice as well: services wrap what they were sent."""
+    forms = {text}
+    for _ in range(2):
+        forms |= {written for form in forms for written in (*_in_json(form), *_in_html(form))}
+    return forms
+
+
+def _in_json(text: str) -> Iterable[str]:
+    for ascii_only in (False, True):
+        written = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        for form in (written, _UNICODE_ESCAPE.sub(lambda found: "\\u" + found[1].upper(), written)):
+            yield form
+            yield form.replace("/", "\\/")
+
+
+def _in_html(text: str) -> Iterable[str]:
+    plain = html.escape(text, quote=False)
+    yield plain
+    for double, single in (("&quot;", "&#x27;"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&quot;", "'")):
+        yield plain.replace('"', double).replace("'", single)
+
+
+def _percent_encoded(raw: bytes) -> set[str]:
+    forms = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
+    return forms | {_PERCENT.sub(lambda found: found.group().lower(), form) for form in forms}
+
+
+def _in_base64(raw: bytes) -> set[str]:
+    forms: set[str] = set()
     for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
         padded = encoded.decode("ascii")
         for text in (padded, padded.rstrip("=")):
-            forms.update({text, text.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")})
-    return {form for form in forms if len(form) >= _SHORTEST}
+            forms.update({text, *_percent_encoded(text.encode())})
+    return forms
 
 
 def _texts(value: JsonValue | Mapping[str, str]) -> Iterable[str]:

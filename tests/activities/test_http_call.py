@@ -1,14 +1,19 @@
 """`http_request` against a real server: what is sent, what comes back, what is tried again."""
 
 import base64
+import html
+import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from activities.callbacks import callback_url
 from activities.http_call import HttpActivities
+from activities.secret_marks import Redaction
 from core.addresses import AddressPolicy
 from core.outbound import OutboundClient
 from core.settings import Settings
@@ -180,6 +185,52 @@ async def test_secrets_are_taken_out_of_answers(http: HttpActivities, peer: Http
     assert (
         await run_attempt(http.http_request, call(f"{peer.url}/leak", headers=headers))
     ).body == "pin: ***."
+
+
+QUOTED = "pa\"ss\\word<ñ>'/+€"
+AS_LATIN_1 = QUOTED.encode().decode("latin-1")
+WRAPPED = json.dumps({"you sent": QUOTED})
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        json.dumps({"e": QUOTED}, ensure_ascii=False),
+        json.dumps({"e": WRAPPED}),
+        json.dumps({"e": json.dumps({"you sent": QUOTED}, ensure_ascii=False)}),
+        json.dumps({"e": json.dumps({"got": WRAPPED})}),
+        json.dumps({"e": WRAPPED.replace("/", "\\/").replace("u00f1", "u00F1").replace("u20ac", "u20AC")}),
+        json.dumps({"e": AS_LATIN_1}),
+        json.dumps({"e": json.dumps({"got": AS_LATIN_1})}),
+        json.dumps({"e": QUOTED.encode().decode("cp1252")}),
+        json.dumps({"e": f"<p>{html.escape(QUOTED)}</p>"}),
+        json.dumps({"e": f"<p>{html.escape(QUOTED, quote=False)}</p>"}),
+        json.dumps({"e": html.escape(WRAPPED)}),
+        json.dumps({"e": quote(QUOTED).lower()}),
+        json.dumps({"e": quote_plus(QUOTED)}),
+        json.dumps({"e": quote(QUOTED, safe="", encoding="cp1252")}),
+        json.dumps({"e": base64.b64encode(QUOTED.encode("cp1252")).decode()}),
+    ],
+)
+async def test_secrets_are_taken_out_however_they_are_spelled(
+    http: HttpActivities, peer: HttpPeer, echo: str
+) -> None:
+    """The echo is written by the standard library; only its wrapping may be left."""
+    SECRETS["QUOTED"] = QUOTED
+    peer.answer("/leak", (200, {"content-type": "application/json; charset=utf-8"}, echo.encode()))
+    request = call(f"{peer.url}/leak", method="POST", body_type="json", body={"k": mark("QUOTED")})
+    result = await run_attempt(http.http_request, request)
+    assert isinstance(result.body, dict)
+    shown = str(result.body["e"])
+    assert "***" in shown
+    assert not any(part in shown for part in ("pa", "ss", "word")), shown
+
+
+async def test_a_long_secret_costs_no_long_time() -> None:
+    key = "-----BEGIN KEY-----\n" + 'a"\\ñ/' * 4_000
+    began = time.perf_counter()
+    assert Redaction([key]).text(f"x {json.dumps(key)} y") == 'x "***" y'
+    assert time.perf_counter() - began < 2
 
 
 async def test_secrets_are_taken_out_of_errors(
