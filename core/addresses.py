@@ -37,6 +37,7 @@ _METADATA = frozenset(
 _PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 """For protocols; one cloud's metadata service lies in it, and Python counts the rest as global."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
 _TEREDO = ipaddress.ip_network("2001::/32")
 _COMPATIBLE = ipaddress.ip_network("::/96")
@@ -143,8 +144,27 @@ class AddressPolicy:
 
 
 def _reaches_metadata(address: Address) -> bool:
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return address in _METADATA or mapped in _METADATA
+    return address in _METADATA or any(inner in _METADATA for inner in _held_addresses(address))
+
+
+def _held_addresses(address: Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that an IPv6 address may lead to: mapped, compatible, NAT64, 6to4, Teredo."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return []
+    held = [ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)]
+    if address.ipv4_mapped is not None or address in _COMPATIBLE or address in _NAT64:
+        return held
+    if address in _NAT64_LOCAL:
+        return [*held, *_embedded(address)]
+    found = [address.sixtofour, *(address.teredo or ())]
+    return [inner for inner in found if inner is not None]
+
+
+def _embedded(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """What stands at each place that RFC 6052 has for an IPv4 address: operators choose the length."""
+    raw = address.packed
+    without_u = raw[:8] + raw[9:]
+    return [ipaddress.IPv4Address(without_u[length : length + 4]) for length in (6, 7, 8)]
 
 
 def _plain(host: str) -> str:

@@ -86,9 +86,24 @@ async def test_private_addresses_can_be_allowed_but_never_those_that_hand_out_cr
     policy = AddressPolicy(allow_private=True)
     for address in ("127.0.0.1", "10.1.2.3", "fd12::1", "169.254.1.1"):
         assert await policy.addresses_of(address, 80) == [address]
-    for address in ("169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200"):
-        with pytest.raises(ForbiddenAddressError):
-            await policy.addresses_of(address, 80)
+    for address in ("fd12::a9fe:a9fe", "64:ff9b:1::a01:203", "2002:a01:203::1"):
+        assert await policy.addresses_of(address, 80) == [address]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200",
+     "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:12a9:fe:a9fe::",
+     "2002:a9fe:a9fe::", "2002:a9fe:a9fe:1::5", "::169.254.169.254", "::a9fe:aa02",
+     "2001:0:4136:e378:8000:63bf:5601:5601", "2001:0:a9fe:a9fe:8000:63bf:3fff:fdd2"],
+)  # fmt: skip
+async def test_services_that_hand_out_credentials_are_never_called(address: str) -> None:
+    """Not by any IPv6 address that leads to theirs: mapped, compatible, NAT64, 6to4, Teredo."""
+    policy = AddressPolicy(allow_private=True)
+    with pytest.raises(ForbiddenAddressError):
+        await policy.addresses_of(address, 80)
+    with pytest.raises(ForbiddenAddressError):
+        await policy.addresses_of("innocent.example", 80, answering(address))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
