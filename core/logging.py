@@ -32,6 +32,8 @@ _KNOWN_SHAPES = re.compile(
     r"|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+"  # JSON web tokens
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in a URL
 )
+_TELLS_PAYLOADS = ("temporalio", "asyncpg", "sqlalchemy")
+"""Loggers that write at DEBUG whatever passes through them: what visitors said, values of rows."""
 _SHORTEST_SECRET = 8
 _DEEPEST = 8
 
@@ -134,6 +136,8 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         logger.propagate = True
     for name in ("httpx2", "httpx", "httpcore", "httpcore2", "openai", "anthropic", "groq", "uvicorn.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    for name in _TELLS_PAYLOADS:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

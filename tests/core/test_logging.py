@@ -95,3 +95,13 @@ def test_debug_lowers_the_level(log: io.StringIO) -> None:
     get_logger("versaai.test.debug").debug("heard")
     assert "unheard" not in log.getvalue()
     assert "heard" in log.getvalue()
+
+
+def test_debug_does_not_tell_what_libraries_carry(log: io.StringIO) -> None:
+    """The SDK of Temporal writes whole payloads at DEBUG: what visitors said, and their tokens."""
+    configure_logging(Settings(app_debug=True, log_format=LogFormat.json), log)
+    for name in ("temporalio", "temporalio.worker._workflow_instance", "temporalio.activity"):
+        logging.getLogger(name).debug("completion %s", "what a visitor said")
+        logging.getLogger(name).info("began %s", name)
+    assert "what a visitor said" not in log.getvalue()
+    assert "began temporalio.activity" in log.getvalue()
