@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem_bytes
+from api.problems import loggable, problem_bytes
 from core.errors import RequestError, TooLargeError, VersaError
 from core.ids import uuid7
 from core.logging import get_logger
@@ -23,7 +23,6 @@ _REQUEST_ID = re.compile(rb"^[A-Za-z0-9_.:-]{1,64}$")
 _MOST_LEVELS = 100
 _DRAINED_BYTES = 64 * 1024 * 1024
 """A refused body is read to its end up to this size, so that the sender reads the answer, not a reset."""
-_TOKEN_IN_PATH = re.compile(r"(/callbacks/)[^/]+")
 _log = get_logger(__name__)
 
 
@@ -80,7 +79,7 @@ class RequestGate:
                 raise
             await _answer(error, scope, request_id, send_marked)
         except Exception:
-            _log.exception("request crashed", method=scope["method"], path=_loggable(scope["path"]))
+            _log.exception("request crashed", method=scope["method"], path=loggable(scope["path"]))
             if status:
                 raise
             await _answer(
@@ -93,7 +92,7 @@ class RequestGate:
             _log.debug(
                 "request",
                 method=scope["method"],
-                path=_loggable(scope["path"]),
+                path=loggable(scope["path"]),
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
@@ -221,8 +220,3 @@ async def _answer(error: VersaError, scope: Scope, request_id: str, send: Send) 
     raw.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
-
-
-def _loggable(path: str) -> str:
-    """A path without the token that wakes a conversation; tokens in queries are not logged at all."""
-    return _TOKEN_IN_PATH.sub(r"\1[redacted]", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -25,6 +26,7 @@ from flow_schema.wording import plain_words, without_branches
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 _MOST_ERRORS = 50
+_TOKEN_IN_PATH = re.compile(r"(/callbacks/)[^/]+")
 _log = get_logger(__name__)
 
 
@@ -116,9 +118,16 @@ def problem_bytes(
 def problem_response(error: VersaError, request: Request) -> Response:
     """Return the answer to an error; the server's own faults are logged."""
     if error.status >= 500:
-        _log.warning("request failed", problem=error.slug, detail=error.detail, path=request.url.path)
+        _log.warning(
+            "request failed", problem=error.slug, detail=error.detail, path=loggable(request.url.path)
+        )
     status, headers, body = problem_bytes(error, request.url.path, request_id_of(request))
     return Response(body, status_code=status, headers=headers)
+
+
+def loggable(path: str) -> str:
+    """Return a path without the token that wakes a conversation; queries are not logged at all."""
+    return _TOKEN_IN_PATH.sub(r"\1[redacted]", path)
 
 
 def request_id_of(request: Request) -> str | None:
