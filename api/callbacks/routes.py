@@ -54,7 +54,13 @@ Token = Annotated[
 ]
 
 
-@router.post("/{token}", summary="Call a one-time address", openapi_extra=_BODY, responses=_RESPONSES)
+@router.post(
+    "/{token}",
+    summary="Call a one-time address",
+    response_description="The conversation has it.",
+    openapi_extra=_BODY,
+    responses=_RESPONSES,
+)
 async def post_callback(token: Token, request: Request, parts: Parts) -> CallbackReceipt:
     """Hand the content to the conversation that waits for it; repeat it until the answer is 200.
 
@@ -63,13 +69,24 @@ async def post_callback(token: Token, request: Request, parts: Parts) -> Callbac
     return await _receive(token, request, parts)
 
 
-@router.put("/{token}", summary="Call a one-time address by PUT", openapi_extra=_BODY, responses=_RESPONSES)
+@router.put(
+    "/{token}",
+    summary="Call a one-time address by PUT",
+    response_description="The conversation has it.",
+    openapi_extra=_BODY,
+    responses=_RESPONSES,
+)
 async def put_callback(token: Token, request: Request, parts: Parts) -> CallbackReceipt:
     """As POST."""
     return await _receive(token, request, parts)
 
 
-@router.get("/{token}", summary="Call a one-time address by a link", responses=_RESPONSES)
+@router.get(
+    "/{token}",
+    summary="Call a one-time address by a link",
+    response_description="The conversation has it.",
+    responses=_RESPONSES,
+)
 async def get_callback(token: Token, request: Request, parts: Parts) -> CallbackReceipt:
     """As POST, the query's parameters being the content: for links that people follow."""
     return await _receive(token, request, parts)

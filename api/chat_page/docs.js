@@ -1,7 +1,7 @@
 // Draws the API's OpenAPI document, with a form to try each operation.
 
 import { element } from "./dom.js";
-import { markdown } from "./markdown.js";
+import { inline, markdown } from "./markdown.js";
 
 const part = (id) => document.getElementById(id);
 const api = await (await fetch("/openapi.json")).json();
@@ -42,11 +42,13 @@ function table(head, rows) {
     rows.map((row) => element("tr", {}, row.map((cell) => element("td", {}, cell)))));
 }
 
+const words = (description) => element("span", {}, inline(description ?? ""));
+
 function properties(schema) {
   const solid = resolve(schema);
   if (!solid.properties) return null;
   return table([nameOf(schema) || "member", "type", ""], Object.entries(solid.properties).map(([name, one]) =>
-    [element("code", {}, name + (solid.required?.includes(name) ? " *" : "")), typeOf(one), one.description ?? ""]));
+    [element("code", {}, name + (solid.required?.includes(name) ? " *" : "")), typeOf(one), words(one.description)]));
 }
 
 function operation(path, method, about) {
@@ -57,7 +59,7 @@ function operation(path, method, about) {
   });
   if (fields.length) {
     inside.append(table(["parameter", "where", "", "value"], fields.map(({ parameter, input }) =>
-      [element("code", {}, parameter.name + (parameter.required ? " *" : "")), parameter.in, parameter.description ?? "", input])));
+      [element("code", {}, parameter.name + (parameter.required ? " *" : "")), parameter.in, words(parameter.description), input])));
   }
   const json = about.requestBody?.content?.["application/json"];
   const body = json ? element("textarea", { spellcheck: "false", "aria-label": "body" }) : null;
@@ -68,7 +70,7 @@ function operation(path, method, about) {
     inside.append(element("p", { className: "hint" }, `Body: ${Object.keys(about.requestBody.content).join(", ")}`));
   }
   inside.append(table(["answer", "", "content"], Object.entries(about.responses).map(([status, answer]) =>
-    [status, answer.description, Object.entries(answer.content ?? {}).map(([type, one]) => `${type} ${typeOf(one.schema)}`).join(", ")])));
+    [status, words(answer.description), Object.entries(answer.content ?? {}).map(([type, one]) => `${type} ${typeOf(one.schema)}`).join(", ")])));
   const shown = element("pre", { hidden: true, tabindex: "0" });
   const send = element("button", { type: "button", className: "primary" }, "Send");
   send.addEventListener("click", async () => {

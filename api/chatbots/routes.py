@@ -40,7 +40,12 @@ Cursor = Annotated[
 ]
 
 
-@router.get("", summary="List bots", responses=documented(401, 404, 422, 429, 503))
+@router.get(
+    "",
+    summary="List bots",
+    response_description="A page of bots.",
+    responses=documented(401, 404, 422, 429, 503),
+)
 async def list_chatbots(parts: Parts, team: Team, cursor: Cursor = None, limit: Limit = 50) -> ChatbotPage:
     """Return the organization's bots, newest first."""
     before = as_uuid(cursor, "page") if cursor else None
@@ -54,7 +59,11 @@ async def list_chatbots(parts: Parts, team: Team, cursor: Cursor = None, limit: 
 
 
 @router.post(
-    "", summary="Make a bot", status_code=201, responses=documented(400, 401, 409, 413, 422, 429, 503)
+    "",
+    summary="Make a bot",
+    response_description="The new bot.",
+    status_code=201,
+    responses=documented(400, 401, 409, 413, 422, 429, 503),
 )
 async def create_chatbot(request: NewChatbot, parts: Parts, team: Team) -> ChatbotView:
     """Make a bot; it can be talked to once a `main` flow is published. 409 when the slug is taken."""
@@ -67,7 +76,12 @@ async def create_chatbot(request: NewChatbot, parts: Parts, team: Team) -> Chatb
     return chatbot_view(bot, parts.settings)
 
 
-@router.get("/{chatbot_id}", summary="Read a bot", responses=documented(401, 404, 422, 429, 503))
+@router.get(
+    "/{chatbot_id}",
+    summary="Read a bot",
+    response_description="The bot.",
+    responses=documented(401, 404, 422, 429, 503),
+)
 async def get_chatbot(chatbot_id: BotName, parts: Parts, team: Team) -> ChatbotView:
     """Return a bot by id or slug."""
     async with parts.database.session() as session:
@@ -78,6 +92,7 @@ async def get_chatbot(chatbot_id: BotName, parts: Parts, team: Team) -> ChatbotV
 @router.get(
     "/{chatbot_id}/conversations",
     summary="List a bot's conversations",
+    response_description="A page of conversations.",
     responses=documented(401, 404, 422, 429, 503),
 )
 async def list_conversations(
@@ -159,7 +174,12 @@ FlowName = Annotated[
 ]
 
 
-@router.get("/{chatbot_id}/versions", summary="List versions", responses=documented(401, 404, 422, 429, 503))
+@router.get(
+    "/{chatbot_id}/versions",
+    summary="List versions",
+    response_description="A page of versions, without their flows.",
+    responses=documented(401, 404, 422, 429, 503),
+)
 async def list_versions(
     chatbot_id: BotName,
     parts: Parts,
@@ -185,6 +205,7 @@ async def list_versions(
 @router.get(
     "/{chatbot_id}/versions/{number}",
     summary="Read a version",
+    response_description="The version with its flow.",
     responses=documented(401, 404, 422, 429, 503),
 )
 async def get_version(

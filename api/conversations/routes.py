@@ -28,7 +28,12 @@ _READ = documented(401, 404, 422, 429, 503)
 _WRITE = documented(400, 401, 404, 409, 410, 413, 415, 422, 429, 503)
 
 
-@router.get("/{conversation_id}", summary="Read a conversation", responses=_READ)
+@router.get(
+    "/{conversation_id}",
+    summary="Read a conversation",
+    response_description="The conversation and the newest part of its transcript.",
+    responses=_READ,
+)
 async def get_conversation(conversation_id: Identifier, parts: Parts, team: Team) -> ConversationSnapshot:
     """Return where a conversation is, what it waits for, its variables and the newest part of its path."""
     return await snapshot(parts, team.organization_id, as_uuid(conversation_id, "conversation"))
@@ -37,6 +42,7 @@ async def get_conversation(conversation_id: Identifier, parts: Parts, team: Team
 @router.get(
     "/{conversation_id}/messages",
     summary="Read a transcript",
+    response_description="A part of the transcript.",
     response_model=TeamTranscript,
     responses=_READ,
 )
@@ -58,7 +64,12 @@ async def list_conversation_messages(
     )
 
 
-@router.get("/{conversation_id}/path", summary="Read a conversation's path", responses=_READ)
+@router.get(
+    "/{conversation_id}/path",
+    summary="Read a conversation's path",
+    response_description="Visits in order.",
+    responses=_READ,
+)
 async def get_conversation_path(
     conversation_id: Identifier,
     parts: Parts,
@@ -77,6 +88,7 @@ async def get_conversation_path(
 @router.post(
     "/{conversation_id}/messages",
     summary="Write to the visitor",
+    response_description="The message, and the conversation's state after it.",
     response_model=ActionReply,
     responses=_WRITE,
 )
@@ -105,6 +117,7 @@ async def send_agent_message(
 @router.post(
     "/{conversation_id}/actions",
     summary="Act on a conversation",
+    response_description="The conversation's state after the action.",
     response_model=ActionReply,
     responses=_WRITE,
 )

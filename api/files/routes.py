@@ -51,6 +51,7 @@ _MULTIPART = {
 @router.post(
     "/widget/{chatbot_id}/files",
     summary="Upload a visitor's file",
+    response_description="The stored file, with the id to send.",
     status_code=201,
     openapi_extra=_MULTIPART,
     responses=documented(400, 401, 403, 404, 413, 415, 422, 429, 503),
@@ -91,6 +92,7 @@ async def upload_visitor_file(
 @router.post(
     "/conversations/{conversation_id}/files",
     summary="Upload an agent's file",
+    response_description="The stored file, with the id to send.",
     status_code=201,
     openapi_extra=_MULTIPART,
     responses=documented(400, 401, 404, 413, 415, 422, 429, 503),

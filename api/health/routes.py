@@ -31,7 +31,7 @@ class Readiness(Outgoing):
     workers: bool = Field(title="Workers", description="Whether somebody runs conversations.")
 
 
-@router.get("", summary="Ask whether the process lives")
+@router.get("", summary="Ask whether the process lives", response_description="The process lives.")
 @router.get("/live", include_in_schema=False)
 async def get_liveness() -> Liveness:
     """Answer; nothing else is looked at. Also at `/health/live`."""
@@ -41,6 +41,7 @@ async def get_liveness() -> Liveness:
 @router.get(
     "/ready",
     summary="Ask whether the process can work",
+    response_description="PostgreSQL and Temporal answer.",
     responses={503: {"description": "PostgreSQL or Temporal does not answer.", "model": Readiness}},
 )
 async def get_readiness(response: Response, parts: Parts) -> Readiness:

@@ -21,7 +21,12 @@ Slug = Annotated[
 ]
 
 
-@router.get("", summary="List response templates", responses=documented(401, 429, 503))
+@router.get(
+    "",
+    summary="List response templates",
+    response_description="All templates.",
+    responses=documented(401, 429, 503),
+)
 async def list_response_templates(parts: Parts, team: Team) -> TemplateList:
     """Return all templates with their texts."""
     async with parts.database.session() as session:
@@ -32,6 +37,7 @@ async def list_response_templates(parts: Parts, team: Team) -> TemplateList:
 @router.put(
     "/{slug}",
     summary="Store a response template",
+    response_description="Stored.",
     status_code=204,
     responses=documented(400, 401, 413, 422, 429, 503),
 )
@@ -48,6 +54,7 @@ async def put_response_template(slug: Slug, request: TemplateText, parts: Parts,
 @router.delete(
     "/{slug}",
     summary="Delete a response template",
+    response_description="Deleted.",
     status_code=204,
     responses=documented(401, 404, 422, 429, 503),
 )

@@ -20,7 +20,12 @@ Name = Annotated[
 ]
 
 
-@router.get("", summary="List secrets", responses=documented(401, 429, 503))
+@router.get(
+    "",
+    summary="List secrets",
+    response_description="The names of all secrets.",
+    responses=documented(401, 429, 503),
+)
 async def list_secrets(parts: Parts, team: Team) -> SecretList:
     """Return the names of all secrets."""
     async with parts.database.session() as session:
@@ -28,7 +33,12 @@ async def list_secrets(parts: Parts, team: Team) -> SecretList:
     return SecretList(secrets=[SecretView(name=name) for name in names])
 
 
-@router.get("/{name}", summary="Look for a secret", responses=documented(401, 404, 422, 429, 503))
+@router.get(
+    "/{name}",
+    summary="Look for a secret",
+    response_description="The secret exists.",
+    responses=documented(401, 404, 422, 429, 503),
+)
 async def get_secret(name: Name, parts: Parts, team: Team) -> SecretView:
     """Tell that a secret exists; its value is never shown."""
     async with parts.database.session() as session:
@@ -39,7 +49,11 @@ async def get_secret(name: Name, parts: Parts, team: Team) -> SecretView:
 
 
 @router.put(
-    "/{name}", summary="Store a secret", status_code=204, responses=documented(400, 401, 413, 422, 429, 503)
+    "/{name}",
+    summary="Store a secret",
+    response_description="Stored.",
+    status_code=204,
+    responses=documented(400, 401, 413, 422, 429, 503),
 )
 async def put_secret(name: Name, request: SecretValue, parts: Parts, team: Team) -> Response:
     """Store or replace a value. Flows use it from the next call on."""
@@ -52,7 +66,11 @@ async def put_secret(name: Name, request: SecretValue, parts: Parts, team: Team)
 
 
 @router.delete(
-    "/{name}", summary="Delete a secret", status_code=204, responses=documented(401, 404, 422, 429, 503)
+    "/{name}",
+    summary="Delete a secret",
+    response_description="Deleted.",
+    status_code=204,
+    responses=documented(401, 404, 422, 429, 503),
 )
 async def delete_secret(name: Name, parts: Parts, team: Team) -> Response:
     """Delete a value; steps that name it fail from then on."""

@@ -35,7 +35,12 @@ router = slice_router("/widget", "widget")
 _MAX_FILES = 10
 
 
-@router.get("", summary="List public bots", responses=documented(429, 503))
+@router.get(
+    "",
+    summary="List public bots",
+    response_description="The bots that can be talked to.",
+    responses=documented(429, 503),
+)
 async def list_public_bots(parts: Parts) -> PublicBots:
     """Return the bots that anybody may talk to, by name."""
     bots = await parts.bots.published()
@@ -55,7 +60,12 @@ async def list_public_bots(parts: Parts) -> PublicBots:
     )
 
 
-@router.get("/{chatbot_id}/config", summary="Read a bot's settings", responses=documented(404, 422, 429, 503))
+@router.get(
+    "/{chatbot_id}/config",
+    summary="Read a bot's settings",
+    response_description="What a chat client needs before a conversation.",
+    responses=documented(404, 422, 429, 503),
+)
 async def get_widget_config(
     chatbot_id: BotName, request: Request, response: Response, parts: Parts
 ) -> WidgetConfig:
@@ -82,7 +92,10 @@ async def get_widget_config(
 
 
 @router.get(
-    "/{chatbot_id}/status", summary="Ask whether a bot answers", responses=documented(404, 422, 429, 503)
+    "/{chatbot_id}/status",
+    summary="Ask whether a bot answers",
+    response_description="Whether a message sent now would be answered.",
+    responses=documented(404, 422, 429, 503),
 )
 async def get_widget_status(
     chatbot_id: BotName, request: Request, response: Response, parts: Parts
@@ -177,6 +190,7 @@ CurrentVisitor = Annotated[Visitor, Depends(_visitor)]
 @router.get(
     "/{chatbot_id}/conversations/{conversation_id}/messages",
     summary="Read a conversation's transcript",
+    response_description="A part of the transcript, and where the conversation is.",
     response_model=VisitorTranscript,
     responses=documented(401, 403, 404, 422, 429, 503),
 )

@@ -46,6 +46,7 @@ def test_every_error_is_a_documented_problem(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
         for status, answer in operation["responses"].items():
             assert answer["description"], (path, method, status)
+            assert answer["description"] != "Successful Response", (path, method, status)
             if int(status) >= 400 and not path.startswith("/health"):
                 assert answer["content"] == PROBLEM, (path, method, status)
         if path.startswith("/health"):
