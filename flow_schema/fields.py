@@ -8,13 +8,15 @@ editor draws the fitting control.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -24,12 +26,33 @@ from pydantic import (
     Tag,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+TIME_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d$"
+TIME_OF_DAY_PATTERN = r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$"
+DAY_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
+COUNTRY_PATTERN = r"^[A-Z]{2}$"
+DURATION_PATTERN = (
+    r"^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?"
+    r"(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$"
+)
+PATTERN_WORDS = {
+    NAME_PATTERN: "a letter, then up to 63 letters, digits or `_`, without accents and spaces",
+    SLUG_PATTERN: "small letters, digits and `-`, such as `opening-hours`, at most 64",
+    ID_PATTERN: "letters, digits, `_` and `-`, at most 64, without accents and spaces",
+    LANGUAGE_PATTERN: "a language such as `es` or `en-US`",
+    TIME_PATTERN: "a time `HH:MM` such as `09:30`",
+    TIME_OF_DAY_PATTERN: "a time `HH:MM` such as `09:30`, or `24:00`",
+    DAY_PATTERN: "a day `YYYY-MM-DD` such as `2026-12-31`",
+    COUNTRY_PATTERN: "the two capital letters of a country, such as `ES`",
+    DURATION_PATTERN: "a duration such as `PT30S`, `PT5M` or `P3D`",
+}
+"""What messages say instead of a pattern; every pattern of the flow language is here."""
+_DURATION: Final = re.compile(DURATION_PATTERN, re.ASCII)
 MAX_TEXT = 8_000
 MAX_FORMULA = 2_000
 
@@ -82,7 +105,10 @@ class Holds:
 
 
 class Model(BaseModel):
-    """Configuration that every part of the flow language shares: unknown keys are errors."""
+    """Configuration that every part of the flow language shares.
+
+    Unknown keys are errors, and so are values of another type than the schema says (`"3"`, `"yes"`).
+    """
 
     provides: ClassVar[frozenset[str]] = frozenset()
     """Names that formulas anywhere below this model may read, beside variables and `RESERVED_NAMES`."""
@@ -91,6 +117,7 @@ class Model(BaseModel):
         extra="forbid",
         populate_by_name=True,
         ser_json_timedelta="iso8601",
+        strict=True,
         use_enum_values=False,
         validate_default=False,
     )
@@ -168,7 +195,7 @@ ShortText = Annotated[str, StringConstraints(max_length=200)]
 
 @dataclass(frozen=True)
 class DurationLimits:
-    """Tells the JSON Schema the limits of a duration, for which it has no keywords of its own."""
+    """Tells the JSON Schema the form and limits of a duration, for which it has no keywords of its own."""
 
     minimum: str
     maximum: str
@@ -177,18 +204,55 @@ class DurationLimits:
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         schema = handler(core_schema)
-        schema.update({"x-minimum": self.minimum, "x-maximum": self.maximum, "examples": ["PT30S", "P3D"]})
+        schema.update(
+            {
+                "pattern": DURATION_PATTERN,
+                "x-minimum": self.minimum,
+                "x-maximum": self.maximum,
+                "examples": ["PT30S", "P3D"],
+            }
+        )
         return schema
 
 
+def _iso_duration(value: Any) -> Any:
+    """Pydantic alone would take numbers of seconds and forms such as `3 days` and `00:30:00`."""
+    if isinstance(value, timedelta) or (isinstance(value, str) and _DURATION.fullmatch(value)):
+        return value
+    raise PydanticCustomError("duration_form", "it should be a duration such as `PT30S`, `PT5M` or `P3D`")
+
+
+_IsoDuration = Annotated[timedelta, Field(strict=False), BeforeValidator(_iso_duration)]
 Duration = Annotated[
-    timedelta, Field(ge=timedelta(0), le=timedelta(days=3650)), DurationLimits("PT0S", "P3650D")
+    _IsoDuration, Field(ge=timedelta(0), le=timedelta(days=3650)), DurationLimits("PT0S", "P3650D")
 ]
 """An ISO 8601 duration such as `PT30S`, `PT15M`, `P3D`; at most ten years."""
 PositiveDuration = Annotated[
-    timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=3650)), DurationLimits("PT1S", "P3650D")
+    _IsoDuration, Field(ge=timedelta(seconds=1), le=timedelta(days=3650)), DurationLimits("PT1S", "P3650D")
 ]
 """A duration of at least one second."""
+
+
+def one_of(what: str, **given: bool) -> PydanticCustomError | None:
+    """What is wrong where exactly one of several fields belongs, in terms of those that are there.
+
+    `given` says of each field whether it has a value.
+    """
+    names = [f"`{name}`" for name in given]
+    present = [f"`{name}`" for name, has_value in given.items() if has_value]
+    if len(present) == 1:
+        return None
+    if not present:
+        return misuse(f"{what} needs {' or '.join(names)}", f"Set one of {' and '.join(names)}.")
+    return misuse(
+        f"{what} takes only one of {' and '.join(names)}, and has {' and '.join(present)}",
+        f"Keep one of {' and '.join(present)} and remove the rest.",
+    )
+
+
+def misuse(message: str, fix: str) -> PydanticCustomError:
+    """An error for validators of models that brings its own words on what to do."""
+    return PydanticCustomError("misuse", "{message}", {"message": message, "fix": fix})
 
 
 class Position(Model):

@@ -12,6 +12,8 @@ from pydantic import Field, JsonValue, StringConstraints, field_validator, model
 
 from flow_schema.expressions import is_variable_name
 from flow_schema.fields import (
+    DAY_PATTERN,
+    TIME_OF_DAY_PATTERN,
     Duration,
     DurationLimits,
     Identifier,
@@ -26,6 +28,7 @@ from flow_schema.fields import (
     Text,
     Timezone,
     VariableName,
+    misuse,
 )
 from flow_schema.nodes import Node
 from flow_schema.upgrade import upgrade
@@ -71,13 +74,13 @@ class Variable(Model):
     @classmethod
     def _name_is_free(cls, name: str) -> str:
         if name in RESERVED_NAMES or not is_variable_name(name):
-            raise ValueError(
-                f"`{name}` is a name of the platform or of formulas; give the variable another name"
+            raise misuse(
+                f"`{name}` is a name of the platform or of formulas", "Give the variable another name."
             )
         return name
 
 
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+TimeOfDay = Annotated[str, StringConstraints(pattern=TIME_OF_DAY_PATTERN)]
 
 
 class OpeningHours(Model):
@@ -100,7 +103,7 @@ class Schedule(Model):
     hours: list[OpeningHours] = Field(
         title="Hours", description="When it is open.", min_length=1, max_length=50
     )
-    closed_dates: list[Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]] = Field(
+    closed_dates: list[Annotated[str, StringConstraints(pattern=DAY_PATTERN)]] = Field(
         default_factory=list, title="Closed on", description="Days `YYYY-MM-DD`.", max_length=400
     )
 

@@ -50,7 +50,9 @@ PLATFORM_NAMES: Final[dict[str, str]] = {
 """The names that formulas may read without declaring them, and what they hold."""
 
 FLOW_EXPLANATION: Final = """\
-A conversation drawn as a graph. A flow is one JSON object; unknown keys are errors.
+A conversation drawn as a graph. A flow is one JSON object; unknown keys are errors. What \
+React Flow keeps for drawing (`measured`, `selected`, `style`, `targetHandle`, `viewport` and the like) is \
+left out when a flow is read, though it is not listed here.
 
 Walking. A conversation enters at the one node of the kind `start` and follows edges. An edge leaves node \
 `source` through its exit `sourceHandle` (default `next`) and leads to node `target`; each exit has at most \

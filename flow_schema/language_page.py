@@ -16,6 +16,11 @@ A flow is a conversation drawn as a graph, and one JSON document everywhere: sto
 `versaai flow validate FILE` checks one, `generated/flow.schema.json` is its JSON Schema with every field
 explained, `generated/flow.d.ts` its TypeScript types. Formulas have [a page of their own](expressions.md).
 
+Nodes and edges have the shape that React Flow gives them, so an editor can send what it holds: sizes,
+selection, styles, `targetHandle`, `viewport` and whatever else only drawing needs is left out when a flow is
+read. Any other unknown key is an error, and so is a value of another type than the schema says: `"3"` is no
+number, `"yes"` is not true, and a duration is ISO 8601 (`PT30S`, `P3D`), not a number of seconds.
+
 ## A first flow
 
 ```json
@@ -45,7 +50,8 @@ A conversation enters at the one `start` node. Every node has exits; an edge lea
 (`sourceHandle`, `next` if it says nothing) and leads to a node. An exit has at most one edge. Nodes run one
 after the other until one waits: for the visitor (`question`, `input`, `csat`, an agent that talks on), for a
 call (`webhook`), for a person (`escalate`) or for time (`wait`). A turn passes at most
-`settings.max_steps_per_turn` nodes, so a loop needs something in it that waits, or a condition that counts.
+`settings.max_steps_per_turn` nodes, so a loop needs something in it that waits, a condition that
+counts, or a request that is tried again until it succeeds.
 
 An exit without an edge ends the flow: the conversation, or the flow that another one runs, which then
 returns. Validation warns of it where that is hardly meant. Four kinds of exits are different:

@@ -16,9 +16,11 @@ from pydantic_core import ErrorDetails
 
 from flow_schema.findings import Finding, finding
 from flow_schema.flow import Flow
+from flow_schema.partial import Rest, readable_rest
 from flow_schema.references import pointer
 from flow_schema.upgrade import UnknownSchemaVersionError
-from flow_schema.wording import plain_words, without_branches
+from flow_schema.view_state import without_view_state
+from flow_schema.wording import advice, plain_words, without_branches
 
 MAX_FLOW_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 100
@@ -55,28 +57,30 @@ class _NotJsonError(ValueError):
     """A word such as NaN that JSON does not have."""
 
 
-def read_flow(data: bytes | str | dict[str, Any]) -> tuple[Flow | None, list[Finding]]:
+def read_document(data: bytes | str | dict[str, Any]) -> tuple[Flow | None, list[Finding], Rest | None]:
     """Read a flow from JSON, as bytes or text, or from a decoded document.
 
-    Returns the flow, brought to the current schema version, and no findings; or None and every finding, at
-    most `MAX_FINDINGS`.
+    Returns the flow, brought to the current schema version, and no findings; or None, every finding, at most
+    `MAX_FINDINGS`, and what of the flow can be judged nevertheless. View state of editors is left out.
     """
     document, findings = _parsed(data)
     if findings:
-        return None, findings
+        return None, findings, None
     findings = _inspect(document)
     if findings:
-        return None, findings
+        return None, findings, None
     if not isinstance(document, dict):
-        return None, [_invalid("the document is not an object", "A flow is a JSON object with `nodes`.")]
+        problem = _invalid("the document is not an object", "A flow is a JSON object with `nodes`.")
+        return None, [problem], None
+    document = without_view_state(document)
     try:
-        return Flow.model_validate(document), []
+        return Flow.model_validate(document), [], None
     except UnknownSchemaVersionError as error:
-        return None, [_version(error)]
+        return None, [_version(error)], None
     except ValidationError as error:
-        return None, _explained(error, document)
+        return None, _explained(error, document), readable_rest(document, error)
     except RecursionError:
-        return None, [_too_deep("")]
+        return None, [_too_deep("")], None
 
 
 def _parsed(data: bytes | str | dict[str, Any]) -> tuple[Any, list[Finding]]:
@@ -185,10 +189,7 @@ def _explain(detail: ErrorDetails, document: dict[str, Any]) -> Finding:
     last = _name(parts)
     context = {name: str(value).replace("'", "`") for name, value in detail.get("ctx", {}).items()}
     message = plain_words(detail)
-    code, words, fix = _KINDS.get(
-        detail["type"],
-        ("invalid-value", "`{last}`: {message}", "Correct the value; the schema describes it."),
-    )
+    code, words, fix = _KINDS.get(detail["type"], ("invalid-value", "`{last}`: {message}", advice(detail)))
     words = words.format_map({"last": last[:80], "message": message, **context})
     return finding(code, words[:1_000], fix, path=pointer(*parts), node_id=node_id, edge_id=edge_id)
 

@@ -6,6 +6,8 @@ field and what to do. Errors block publishing; warnings do not. The codes are li
 
 from __future__ import annotations
 
+from typing import Any
+
 from flow_schema.checks.content import check_content
 from flow_schema.checks.flows import check_flows
 from flow_schema.checks.limits import check_limits
@@ -17,7 +19,7 @@ from flow_schema.checks.texts import check_texts
 from flow_schema.checks.values import check_values
 from flow_schema.findings import CODES, Finding, FlowInterface, Severity, ValidationContext
 from flow_schema.flow import Flow
-from flow_schema.reading import read_flow
+from flow_schema.reading import MAX_FINDINGS, read_document
 
 __all__ = [
     "CODES",
@@ -40,6 +42,22 @@ _CHECKS = (
     check_content,
     check_texts,
 )
+
+
+def read_flow(
+    data: bytes | str | dict[str, Any], context: ValidationContext | None = None
+) -> tuple[Flow | None, list[Finding]]:
+    """Read a flow from JSON, as bytes or text, or from a decoded document.
+
+    Returns the flow, brought to the current schema version, and no findings: `validate` judges it. Or None
+    and every finding, at most `MAX_FINDINGS`: what can't be read, then what is wrong with the rest, judged
+    in `context`.
+    """
+    flow, findings, rest = read_document(data)
+    if rest is not None:
+        places = {item.path for item in findings}
+        findings += [item for item in rest.trusted(validate(rest.flow, context)) if item.path not in places]
+    return flow, findings[:MAX_FINDINGS]
 
 
 def validate(flow: Flow, context: ValidationContext | None = None) -> list[Finding]:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
+from flow_schema.fields import PATTERN_WORDS
+
 _WORDS: Final = {
     "missing": "it is missing",
     "extra_forbidden": "there is no such field here",
@@ -42,11 +44,33 @@ _WORDS: Final = {
     "union_tag_not_found": "its field {discriminator} is missing",
     "union_tag_invalid": "`{tag}` is not a known value of {discriminator}; known are {expected_tags}",
 }
+_ADVICE: Final = {
+    "string_too_short": "Write it.",
+    "string_too_long": "Shorten it.",
+    "too_short": "Add entries.",
+    "too_long": "Remove entries.",
+    "int_type": "Write a whole number without quotes, such as 3.",
+    "int_from_float": "Round it.",
+    "float_type": "Write a number without quotes, such as 2.5.",
+    "bool_type": "Write true or false, without quotes.",
+    "string_type": "Write a text in quotes.",
+    "greater_than": "Choose a larger number.",
+    "greater_than_equal": "Choose a larger value.",
+    "less_than": "Choose a smaller number.",
+    "less_than_equal": "Choose a smaller value.",
+    "literal_error": "Use one of these values.",
+    "list_type": "Put it into square brackets.",
+    "text_form": 'Write a text, or one for each language: {"es": "Hola", "en": "Hello"}.',
+}
+"""What to do where the message does not say it by itself."""
 
 
 def plain_words(detail: ErrorDetails) -> str:
     """What is wrong, without the place: `it should be a number`."""
     words = _WORDS.get(detail["type"])
+    form = PATTERN_WORDS.get(str(detail.get("ctx", {}).get("pattern")))
+    if detail["type"] == "string_pattern_mismatch" and form is not None:
+        return f"it should be {form}"
     if words is not None:
         context = {name: str(value).replace("'", "`") for name, value in detail.get("ctx", {}).items()}
         try:
@@ -54,6 +78,12 @@ def plain_words(detail: ErrorDetails) -> str:
         except KeyError:
             pass
     return detail["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+
+
+def advice(detail: ErrorDetails) -> str:
+    """What to do about it, as a sentence."""
+    own = detail.get("ctx", {}).get("fix")
+    return str(own) if own else _ADVICE.get(detail["type"], "Write it as the message says.")
 
 
 def without_branches(location: Sequence[int | str], document: Any, *, missing: bool) -> list[int | str]:

@@ -58,7 +58,9 @@ export type Trigger = ChannelTrigger | EventTrigger | KeywordTrigger | OpenTrigg
 export type WebhookAction = AwaitCallback | PostEvent;
 
 /**
- * A conversation drawn as a graph. A flow is one JSON object; unknown keys are errors.
+ * A conversation drawn as a graph. A flow is one JSON object; unknown keys are errors. What React Flow keeps
+ * for drawing (`measured`, `selected`, `style`, `targetHandle`, `viewport` and the like) is left out when a
+ * flow is read, though it is not listed here.
  *
  * Walking. A conversation enters at the one node of the kind `start` and follows edges. An edge leaves node
  * `source` through its exit `sourceHandle` (default `next`) and leads to node `target`; each exit has at most
@@ -249,7 +251,9 @@ export interface AgentTask {
   max_turns?: number;
   /**
    * No reply after. Takes `no_reply` after this long without an answer.
-   * Limits: PT1S to P3650D; format `duration`.
+   * Limits: PT1S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    */
   no_reply_after?: string | null;
   /**
@@ -508,7 +512,9 @@ export interface AskSatisfaction {
   save_to?: string | null;
   /**
    * No reply after. Goes on through `no_reply`.
-   * Limits: PT1S to P3650D; format `duration`.
+   * Limits: PT1S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    * Default: "PT10M"
    */
   no_reply_after?: string | null;
@@ -561,7 +567,9 @@ export interface AwaitCallback {
   save_url_to?: string | null;
   /**
    * Timeout. Takes `timeout` after this long.
-   * Limits: PT1S to P3650D; format `duration`.
+   * Limits: PT1S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    * Default: "P1D"
    */
   timeout?: string;
@@ -910,7 +918,9 @@ export interface Escalate {
   priority?: "low" | "normal" | "high" | "urgent";
   /**
    * Timeout. Takes `timeout` if nobody has taken it by then.
-   * Limits: PT1S to P3650D; format `duration`.
+   * Limits: PT1S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    */
   timeout?: string | null;
   /**
@@ -1027,7 +1037,9 @@ export interface FileField {
 export interface FlowSettings {
   /**
    * Inactivity. A visitor who says nothing for this long while the bot waits for them is taken as gone.
-   * Limits: PT1S to P3650D; format `duration`.
+   * Limits: PT1S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    */
   inactivity_timeout?: string | null;
   /**
@@ -1048,7 +1060,9 @@ export interface FlowSettings {
   max_steps_per_turn?: number;
   /**
    * Debounce. Texts sent within this pause are answered together; zero: each is answered by itself.
-   * Limits: PT0S to PT30S; format `duration`.
+   * Limits: PT0S to PT30S; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    * Default: "PT0S"
    */
   debounce?: string;
@@ -1224,7 +1238,9 @@ export interface HttpRequest {
   body?: JsonValue;
   /**
    * Timeout. For one attempt.
-   * Limits: PT1S to PT5M; format `duration`.
+   * Limits: PT1S to PT5M; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    * Default: "PT15S"
    */
   timeout?: string;
@@ -1294,7 +1310,9 @@ export interface InputData {
   skip_label?: Text | null;
   /**
    * No reply after. Takes `no_reply` after this long without an answer.
-   * Limits: PT1S to P3650D; format `duration`.
+   * Limits: PT1S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    */
   no_reply_after?: string | null;
 }
@@ -1785,7 +1803,9 @@ export interface QuestionData {
   retry_text?: Text | null;
   /**
    * No reply after. Takes `no_reply` after this long without an answer.
-   * Limits: PT1S to P3650D; format `duration`.
+   * Limits: PT1S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    */
   no_reply_after?: string | null;
 }
@@ -1904,13 +1924,17 @@ export interface RetryPolicy {
   attempts?: number;
   /**
    * First pause. Doubles with each repetition.
-   * Limits: PT0S to P3650D; format `duration`.
+   * Limits: PT0S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    * Default: "PT1S"
    */
   first_wait?: string;
   /**
    * Longest pause. Upper bound of a pause.
-   * Limits: PT0S to P3650D; format `duration`.
+   * Limits: PT0S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    * Default: "PT1M"
    */
   longest_wait?: string;
@@ -2337,7 +2361,9 @@ export interface Wait {
   kind: "wait";
   /**
    * For. An ISO 8601 duration such as `PT30S` or `P3D`.
-   * Limits: PT0S to P3650D; format `duration`.
+   * Limits: PT0S to P3650D; pattern
+   * `^P(?=[0-9T])([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?$`;
+   * format `duration`.
    */
   duration?: string | null;
   /**

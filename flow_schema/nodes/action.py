@@ -26,6 +26,8 @@ from flow_schema.fields import (
     Text,
     VariableName,
     WritesVariable,
+    misuse,
+    one_of,
 )
 from flow_schema.nodes.exits import ERROR, NEXT, Exit, ExitRule, no_reply_exit
 
@@ -44,7 +46,7 @@ class Assignment(Model):
     @model_validator(mode="after")
     def _has_one_source(self) -> Assignment:
         if self.formula is not None and self.value is not None:
-            raise ValueError("an assignment takes `formula` or `value`, not both")
+            raise misuse("an assignment takes `formula` or `value`, and has both", "Remove one of the two.")
         return self
 
 
@@ -78,8 +80,9 @@ class Wait(Model):
 
     @model_validator(mode="after")
     def _has_one_end(self) -> Wait:
-        if (self.duration is None) == (self.until is None):
-            raise ValueError("a wait takes exactly one of `duration` and `until`")
+        problem = one_of("a wait", duration=self.duration is not None, until=self.until is not None)
+        if problem is not None:
+            raise problem
         return self
 
 
@@ -179,8 +182,11 @@ class SetLanguage(Model):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> SetLanguage:
-        if (self.language is None) == (self.formula is None):
-            raise ValueError("it takes exactly one of `language` and `formula`")
+        problem = one_of(
+            "setting the language", language=self.language is not None, formula=self.formula is not None
+        )
+        if problem is not None:
+            raise problem
         return self
 
 

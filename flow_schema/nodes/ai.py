@@ -21,6 +21,8 @@ from flow_schema.fields import (
     PositiveDuration,
     Text,
     WritesVariable,
+    misuse,
+    one_of,
 )
 from flow_schema.nodes.exits import ERROR, NEXT, NO_REPLY, Exit, ExitRule, tool_exit
 from flow_schema.nodes.request import HttpRequest, RetryPolicy
@@ -73,10 +75,11 @@ class ExtractTask(Model):
 
     @model_validator(mode="after")
     def _has_one_shape(self) -> ExtractTask:
-        if bool(self.fields) == (self.json_schema is not None):
-            raise ValueError("extraction takes exactly one of `fields` and `json_schema`")
+        problem = one_of("extraction", fields=bool(self.fields), json_schema=self.json_schema is not None)
+        if problem is not None:
+            raise problem
         if self.json_schema is not None and self.save_to is None:
-            raise ValueError("extraction by `json_schema` needs `save_to`")
+            raise misuse("extraction by `json_schema` needs `save_to`", "Name a variable in `save_to`.")
         return self
 
 
@@ -206,7 +209,7 @@ class AgentTask(Model):
     def _tool_ids_differ(self) -> AgentTask:
         ids = [tool.id for tool in self.tools]
         if len(set(ids)) != len(ids):
-            raise ValueError("two tools have the same id")
+            raise misuse("two tools have the same id", "Give each tool an id of its own.")
         return self
 
 

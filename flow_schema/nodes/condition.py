@@ -18,6 +18,7 @@ from flow_schema.fields import (
     ShortText,
     TemplateValue,
     WritesVariable,
+    misuse,
 )
 from flow_schema.nodes.exits import Exit, ExitRule, branch_exit
 
@@ -199,7 +200,9 @@ class ConditionData(NodeCommon):
     def _shares_fit(self) -> ConditionData:
         total = sum(branch.test.percent for branch in self.branches if isinstance(branch.test, SplitTest))
         if total > 100.000001:
-            raise ValueError(f"the shares of the splits add up to {total:g} %, more than 100 %")
+            raise misuse(
+                f"the shares of the splits add up to {total:g} %, more than 100 %", "Lower some of them."
+            )
         return self
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from flow_schema.fields import (
+    COUNTRY_PATTERN,
+    TIME_PATTERN,
     Formula,
     Identifier,
     Model,
@@ -58,7 +60,7 @@ class PhoneField(Model):
         default="ES",
         title="Region",
         description="ISO 3166 country assumed for numbers without a country code.",
-        pattern="^[A-Z]{2}$",
+        pattern=COUNTRY_PATTERN,
     )
 
 
@@ -82,12 +84,8 @@ class TimeField(Model):
     """A time of day, saved as `HH:MM`."""
 
     kind: Literal["time"] = Field(title="Kind", description="A time of day.")
-    earliest: str | None = Field(
-        default=None, title="Earliest", description="`HH:MM`.", pattern=r"^([01]\d|2[0-3]):[0-5]\d$"
-    )
-    latest: str | None = Field(
-        default=None, title="Latest", description="`HH:MM`.", pattern=r"^([01]\d|2[0-3]):[0-5]\d$"
-    )
+    earliest: str | None = Field(default=None, title="Earliest", description="`HH:MM`.", pattern=TIME_PATTERN)
+    latest: str | None = Field(default=None, title="Latest", description="`HH:MM`.", pattern=TIME_PATTERN)
 
 
 class DateRangeField(Model):

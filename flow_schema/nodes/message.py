@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from flow_schema.fields import Identifier, Model, NodeCommon, Position, TemplateString, Text
+from flow_schema.fields import Identifier, Model, NodeCommon, Position, TemplateString, Text, misuse, one_of
 from flow_schema.nodes.exits import NEXT, Exit, ExitRule
 
 
@@ -42,8 +42,9 @@ class CardButton(Model):
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> CardButton:
-        if (self.url is None) == (self.reply is None):
-            raise ValueError("a button needs either `url` or `reply`, not both")
+        problem = one_of("a button", url=self.url is not None, reply=self.reply is not None)
+        if problem is not None:
+            raise problem
         return self
 
 
@@ -81,7 +82,7 @@ class MessageData(NodeCommon):
     @model_validator(mode="after")
     def _says_something(self) -> MessageData:
         if self.text is None and not self.media and not self.cards:
-            raise ValueError("a message needs a text, media or cards")
+            raise misuse("a message needs a text, media or cards", "Give it one of them, or delete the node.")
         return self
 
 

@@ -17,6 +17,8 @@ from flow_schema.fields import (
     TemplateString,
     Text,
     WritesVariable,
+    misuse,
+    one_of,
 )
 from flow_schema.nodes.exits import NEXT, Exit, ExitRule, no_reply_exit, option_exit
 
@@ -144,10 +146,11 @@ class QuestionData(NodeCommon):
 
     @model_validator(mode="after")
     def _has_options(self) -> QuestionData:
-        if bool(self.options) == (self.options_from is not None):
-            raise ValueError("a question takes exactly one of `options` and `options_from`")
+        problem = one_of("a question", options=bool(self.options), options_from=self.options_from is not None)
+        if problem is not None:
+            raise problem
         if self.max_choices is not None and self.max_choices < self.min_choices:
-            raise ValueError("`max_choices` is below `min_choices`")
+            raise misuse("`max_choices` is below `min_choices`", "Raise the one or lower the other.")
         return self
 
 

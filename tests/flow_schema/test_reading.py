@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from flow_schema.flow import canonical_json
+from flow_schema.fields import PATTERN_WORDS
+from flow_schema.flow import canonical_json, content_hash
+from flow_schema.json_schema import flow_schema_document
 from flow_schema.reading import MAX_DEPTH, MAX_FLOW_BYTES
 from flow_schema.validation import CODES, ValidationContext, read_flow, validate
 from tests.flow_schema.good_flow import edge, good_flow, node
@@ -177,6 +180,125 @@ def test_a_text_of_the_wrong_form_is_one_finding(text: Any) -> None:
     assert item.node_id == "ask"
     assert item.path.startswith("/nodes/2/data/text")
     assert not re.search(r"constrained|function|Tag", item.message)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("mail.retries", "3"),
+        ("mail.retries", 2.5),
+        ("mail.retries", True),
+        ("mail.required", "yes"),
+        ("mail.required", 1),
+        ("mail.no_reply_after", 30),
+        ("mail.no_reply_after", "3 days"),
+        ("mail.no_reply_after", "00:30:00"),
+        ("mail.no_reply_after", "30"),
+        ("mail.no_reply_after", "P"),
+        ("mail.no_reply_after", "PT"),
+        ("mail.no_reply_after", "-PT5M"),
+        ("mail.no_reply_after", "PT٥M"),
+        ("hello.typing_seconds", "1.5"),
+        ("ask.multiple", "yes"),
+        ("ask.searchable", 0),
+    ],
+)
+def test_values_of_another_type_are_refused_by_the_server_and_the_schema(place: str, value: Any) -> None:
+    name, field = place.split(".")
+    document = good_flow()
+    node(document, name)["data"][field] = value
+    (item,) = read_flow(document)[1]
+    assert (item.code, item.node_id, item.path.rsplit("/", 1)[-1]) == ("invalid-value", name, field)
+    assert list(Draft202012Validator(flow_schema_document()).iter_errors(document))
+
+
+@pytest.mark.parametrize("duration", ["PT30S", "P3D", "PT1.5S", "P1DT2H3M4S", "P2W", "P1Y35DT5S", "PT0.5S"])
+def test_durations_are_iso_8601(duration: str) -> None:
+    document = good_flow()
+    document["settings"]["debounce"] = "PT0S"
+    node(document, "look")["data"]["request"]["timeout"] = "PT20S"
+    node(document, "mail")["data"]["no_reply_after"] = duration
+    flow, findings = read_flow(document)
+    assert (flow is None) == (duration == "PT0.5S"), findings  # at least one second
+    assert not list(Draft202012Validator(flow_schema_document()).iter_errors(document))
+
+
+@pytest.mark.parametrize("days", [1, 7, 365, 400, 3650])
+def test_durations_that_were_stored_are_read_again(days: int) -> None:
+    document = good_flow()
+    node(document, "mail")["data"]["no_reply_after"] = f"P{days}DT1S" if days < 3650 else "P3650D"
+    flow, _ = read_flow(document)
+    assert flow is not None
+    assert read_flow(canonical_json(flow))[0] == flow
+    assert read_flow(flow.model_dump(mode="json"))[0] == flow
+
+
+def test_what_react_flow_keeps_for_drawing_is_left_out() -> None:
+    document = good_flow()
+    for item in document["nodes"]:
+        item |= {
+            "width": 150, "height": 40.5, "measured": {"width": 150, "height": 40}, "selected": True,
+            "dragging": False, "style": {"color": "red"}, "sourcePosition": "right",
+        }  # fmt: skip
+    for item in document["edges"]:
+        item |= {"targetHandle": None, "type": "smoothstep", "animated": True, "markerEnd": {"type": "arrow"}}
+    document |= {"viewport": {"x": 0, "y": 0, "zoom": 1}, "$schema": "flow.schema.json"}
+    before = json.dumps(document)
+    flow, findings = read_flow(document)
+    assert findings == []
+    assert flow is not None
+    assert json.dumps(document) == before
+    plain, _ = read_flow(good_flow())
+    assert plain is not None
+    assert content_hash(flow) == content_hash(plain)
+    node(document, "ask")["wdth"] = 5
+    assert codes(document) == ["unknown-field"]
+
+
+@pytest.mark.parametrize(
+    ("button", "words", "fix"),
+    [
+        ({}, "needs `url` or `reply`", "Set one of"),
+        ({"url": "https://a.org", "reply": "hi"}, "only one of `url` and `reply`", "remove the rest"),
+    ],
+)
+def test_a_choice_says_what_is_there_and_what_to_do(button: dict[str, str], words: str, fix: str) -> None:
+    document = good_flow()
+    node(document, "hello")["data"]["cards"] = [{"title": "1", "buttons": [{"label": "1", **button}]}]
+    (item,) = read_flow(document)[1]
+    assert words in item.message
+    assert fix in item.fix
+
+
+def test_every_pattern_has_words_for_people() -> None:
+    text = json.dumps(flow_schema_document())
+    patterns = set(re.findall(r'"pattern": ("(?:[^"\\\\]|\\\\.)*")', text))
+    patterns |= set(re.findall(r'"patternProperties": \{("(?:[^"\\\\]|\\\\.)*")', text))
+    assert len(patterns) > 6
+    assert {json.loads(pattern) for pattern in patterns} <= PATTERN_WORDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (("nodes", 0, "id"), "no way", "letters, digits"),
+        (("settings", "schedules", 0, "hours", 0, "start"), "9:00", "`HH:MM`"),
+        (("settings", "schedules", 0, "closed_dates", 0), "25/12", "`YYYY-MM-DD`"),
+        (("variables", 0, "name"), "mi país", "without accents"),
+        (("language",), "Spanish", "`es`"),
+    ],
+)
+def test_forms_are_told_in_words(place: tuple[str | int, ...], value: str, words: str) -> None:
+    document: Any = good_flow()
+    *way, last = place
+    target = document
+    for key in way:
+        target = target[key]
+    target[last] = value
+    item = read_flow(document)[1][0]
+    assert words in item.message
+    assert not re.search(r"[\[\]^$]", item.message.replace("[0]", ""))
+    assert "schema describes" not in item.fix
 
 
 def test_versions() -> None:
