@@ -139,7 +139,8 @@ class ValidationContext:
     flows: Mapping[str, Flow | FlowInterface] | None = None
     """The bot's other flows by name; whole flows also let recursion be found."""
     secrets: Set[str] | None = None
-    templates: Set[str] | None = None
+    templates: Set[str] | Mapping[str, str | dict[str, str]] | None = None
+    """Response templates by name; with their texts, these are judged where they stand."""
     collections: Set[str] | None = None
     models: Set[str] | None = None
     """Models as `provider/model`; `provider/*` allows every model of a provider."""

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from flow_schema.fields import TemplateReference
 from flow_schema.flow import Flow
-from flow_schema.references import texts
+from flow_schema.references import templates_used, texts
+from flow_schema.wording import plain_words
 
 
 class TemplateError(ValueError):
@@ -30,22 +31,35 @@ def resolve_templates(flow: Flow, known: Mapping[str, str | dict[str, str]]) -> 
     names that are not known, or whose text is too long for its place. A flow without references is returned
     as it is.
     """
-    places = [
-        (use.path, use.value.template) for _, use in texts(flow) if isinstance(use.value, TemplateReference)
-    ]
-    if not places:
-        return flow
-    unknown = sorted({name for _, name in places} - known.keys())
+    unknown = sorted(templates_used(flow) - known.keys())
     if unknown:
         raise TemplateError(f"there are no response templates {', '.join(unknown)}", unknown)
+    return resolve_known_templates(flow, known)[0]
+
+
+def resolve_known_templates(
+    flow: Flow, known: Mapping[str, str | dict[str, str]]
+) -> tuple[Flow, dict[str, str]]:
+    """As `resolve_templates`, but references to templates that are not known stay.
+
+    Also returns where which template was put: JSON pointer -> name. Raises TemplateError for a text that does
+    not fit where it stands.
+    """
+    places = {
+        use.path: use.value.template
+        for _, use in texts(flow)
+        if isinstance(use.value, TemplateReference) and use.value.template in known
+    }
+    if not places:
+        return flow, places
     document = flow.model_dump(mode="json", exclude_unset=True, by_alias=True)
-    for path, name in places:
+    for path, name in places.items():
         _put(document, path, known[name])
     try:
-        return Flow.model_validate(document)
+        return Flow.model_validate(document), places
     except ValidationError as error:
-        names = sorted({name for _, name in places})
-        reason = error.errors(include_url=False)[0]["msg"]
+        names = sorted(set(places.values()))
+        reason = plain_words(error.errors(include_url=False)[0])
         raise TemplateError(f"a response template does not fit where it stands: {reason}", names) from None
 
 

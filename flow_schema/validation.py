@@ -6,6 +6,8 @@ field and what to do. Errors block publishing; warnings do not. The codes are li
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from flow_schema.checks.content import check_content
@@ -20,6 +22,7 @@ from flow_schema.checks.values import check_values
 from flow_schema.findings import CODES, Finding, FlowInterface, Severity, ValidationContext
 from flow_schema.flow import Flow
 from flow_schema.reading import MAX_FINDINGS, read_document
+from flow_schema.templates import TemplateError, resolve_known_templates
 
 __all__ = [
     "CODES",
@@ -42,6 +45,11 @@ _CHECKS = (
     check_content,
     check_texts,
 )
+
+_OF_TEXTS = frozenset(
+    {"bad-expression", "unknown-variable", "misplaced-secret", "misplaced-name", "unknown-secret"}
+)
+"""Codes of what a single text says; others may stand at a text and speak of several."""
 
 
 def read_flow(
@@ -66,10 +74,32 @@ def validate(flow: Flow, context: ValidationContext | None = None) -> list[Findi
     Without a context, whatever lies outside of the flow (secrets, other flows, templates, collections,
     models) is not checked. Takes time linear in the size of the flow.
     """
-    subject = Subject(flow, context or ValidationContext())
+    context = context or ValidationContext()
+    templates: dict[str, str] = {}
+    if isinstance(context.templates, Mapping):
+        with suppress(TemplateError):  # publishing refuses it in its own words
+            flow, templates = resolve_known_templates(flow, context.templates)
+    subject = Subject(flow, context)
     found = [item for check in _CHECKS for item in check(subject)]
+    if templates:
+        found = [_in_template(item, templates) for item in found]
     order = {node_id: place for place, node_id in enumerate(subject.nodes)}
     return sorted(found, key=lambda item: (item.severity != "error", order.get(item.node_id or "", -1)))
+
+
+def _in_template(item: Finding, templates: Mapping[str, str]) -> Finding:
+    """A finding about the text of a response template says so, at the place that refers to it."""
+    for path in (item.path, item.path.rpartition("/")[0]):
+        name = templates.get(path)
+        if name is not None and item.code in _OF_TEXTS:
+            return item.model_copy(
+                update={
+                    "path": path,
+                    "message": f"in the response template `{name}`: {item.message}",
+                    "fix": f"{item.fix} Change the template, or write the text here.",
+                }
+            )
+    return item
 
 
 def has_errors(findings: list[Finding]) -> bool:

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.errors import TooLargeError, UnprocessableError
+from core.settings import get_settings
 from database.repositories import (
     ChatbotRepository,
     FlowVersionRepository,
@@ -20,11 +21,20 @@ from database.repositories import (
 )
 from database.tables import Chatbot, FlowVersion
 from flow_schema.flow import Flow, canonical_json, content_hash
+from flow_schema.nodes.ai import AiNode
 from flow_schema.references import templates_used
 from flow_schema.templates import TemplateError, resolve_templates
 from flow_schema.validation import Finding, ValidationContext, has_errors, read_flow, validate
+from llm.catalogue import BUILTIN_MODEL, PROVIDERS
+from llm.credentials import credentials_from_settings
+from llm.registry import ProviderRegistry
 
 MAIN = "main"
+MODELS = frozenset(f"{name}/*" for name in PROVIDERS if name != BUILTIN_MODEL.partition("/")[0]) | {
+    BUILTIN_MODEL
+}
+"""Every model that some provider may serve; which providers have their key is another question."""
+_AI_DEFAULTS = "/settings/ai/"
 
 
 class FlowInvalidError(UnprocessableError):
@@ -47,9 +57,10 @@ class Published:
 async def context_for(
     session: AsyncSession, organization_id: UUID, chatbot_id: UUID | None, flow_name: str
 ) -> ValidationContext:
-    """Return what there is around a flow: its bot's other flows, the organization's secrets and templates."""
+    """Return what there is around a flow: its bot's other flows, the organization's secrets and templates,
+    and the language models that this installation can call."""
     secrets = frozenset(await SecretRepository(session, organization_id).names())
-    templates = frozenset(await ResponseTemplateRepository(session, organization_id).list())
+    templates = await ResponseTemplateRepository(session, organization_id).list()
     flows: dict[str, Flow] | None = None
     if chatbot_id is not None:
         versions = FlowVersionRepository(session, organization_id)
@@ -58,15 +69,46 @@ async def context_for(
             newest = await versions.latest(chatbot_id, slug)
             if newest is not None:
                 flows[slug] = Flow.model_validate(newest.flow)
-    return ValidationContext(slug=flow_name, flows=flows, secrets=secrets, templates=templates)
+    registry = ProviderRegistry(credentials_from_settings(get_settings()))
+    return ValidationContext(
+        slug=flow_name,
+        flows=flows,
+        secrets=secrets,
+        templates=templates,
+        models=MODELS,
+        is_usable_model=registry.is_usable,
+    )
 
 
-def judge(document: dict[str, Any], context: ValidationContext) -> tuple[Flow | None, list[Finding]]:
-    """Return the flow, if the document is one, and everything that is wrong with it."""
-    flow, findings = read_flow(document)
-    if flow is not None:
-        findings = [*findings, *validate(flow, context)]
-    return flow, findings
+def judge(
+    document: dict[str, Any], context: ValidationContext, bot: Chatbot | None = None
+) -> tuple[Flow | None, list[Finding]]:
+    """Return the flow, if the document is one, and everything that is wrong with it.
+
+    With a bot, its AI defaults are judged with the flow wherever that asks a model.
+    """
+    flow, findings = read_flow(document, context)
+    if flow is None:
+        return None, findings
+    if bot is None or not any(isinstance(node, AiNode) for node in flow.nodes):
+        return flow, validate(flow, context)
+    given = with_defaults_of(bot, flow)
+    return flow, _of_the_bot(validate(given, context), flow)
+
+
+def _of_the_bot(findings: list[Finding], flow: Flow) -> list[Finding]:
+    """Findings about what the bot gave say so. Its instructions may read variables that a flow lacks: they
+    are written for all of its flows, and what is missing reads as empty."""
+    found = []
+    for item in findings:
+        name = item.path.removeprefix(_AI_DEFAULTS)
+        if name in ("model", "instructions") and getattr(flow.settings.ai, name) is None:
+            if item.code == "unknown-variable":
+                continue
+            words = f"in the bot's own settings: {item.message}"
+            item = item.model_copy(update={"message": words, "fix": f"{item.fix} Change it in the bot."})
+        found.append(item)
+    return found
 
 
 async def publish(
@@ -85,7 +127,7 @@ async def publish(
     Texts of response templates and the bot's AI defaults become part of the version. A flow equal to the
     newest version makes no new one. Raises FlowInvalidError, TooLargeError.
     """
-    flow, findings = judge(document, await context_for(session, organization_id, bot.id, flow_name))
+    flow, findings = judge(document, await context_for(session, organization_id, bot.id, flow_name), bot)
     if flow is None or has_errors(findings):
         raise _invalid(findings)
     try:

@@ -23,11 +23,12 @@ router = slice_router("/flows", "flows")
 async def validate_flow(request: FlowToValidate, parts: Parts, team: Team) -> ValidationReport:
     """Return everything that is wrong with a flow, as publishing would find it. Stores nothing."""
     async with parts.database.session() as session:
-        bot_id = None
+        bot = None
         if request.chatbot_id is not None:
-            bot_id = (await find_bot(session, team.organization_id, request.chatbot_id)).id
+            bot = await find_bot(session, team.organization_id, request.chatbot_id)
+        bot_id = bot.id if bot is not None else None
         context = await context_for(session, team.organization_id, bot_id, request.flow_name)
-    flow, findings = judge(request.flow, context)
+        flow, findings = judge(request.flow, context, bot)
     return ValidationReport(
         valid=flow is not None and not has_errors(findings),
         content_hash=content_hash(flow) if flow is not None else None,

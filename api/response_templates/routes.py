@@ -13,6 +13,7 @@ from api.response_templates.schemas import TemplateList, TemplateText, TemplateV
 from api.routing import slice_router
 from core.errors import NotFoundError, UnprocessableError
 from database.repositories import ResponseTemplateRepository
+from flow_schema.expressions import read_names
 
 router = slice_router("/response-templates", "response templates")
 
@@ -42,10 +43,25 @@ async def list_response_templates(parts: Parts, team: Team) -> TemplateList:
     responses=documented(400, 401, 413, 422, 429, 503),
 )
 async def put_response_template(slug: Slug, request: TemplateText, parts: Parts, team: Team) -> Response:
-    """Store or replace a text. Versions already published keep the text they were published with."""
-    texts = [request.text] if isinstance(request.text, str) else list(request.text.values())
-    if any("\0" in text for text in texts):
+    """Store or replace a text. Versions already published keep the text they were published with.
+
+    A text whose formulas can't be read is refused; whether a flow has the variables that they read is judged
+    when the flow is published.
+    """
+    texts = {"": request.text} if isinstance(request.text, str) else request.text
+    if any("\0" in text for text in texts.values()):
         raise UnprocessableError("A text can't hold NUL characters.")
+    errors = [
+        {"detail": f"{fault.reason} (in `{fault.expression.strip()[:120]}`)", "language": language or None}
+        for language, text in texts.items()
+        for fault in read_names(text)[1]
+    ]
+    if errors:
+        raise UnprocessableError(
+            f"The text has a formula that can't be read: {errors[0]['detail']}. Correct it; two braces that "
+            "are no formula are written `\\{{`.",
+            errors=errors,
+        )
     async with parts.database.session() as session:
         await ResponseTemplateRepository(session, team.organization_id).set(slug, request.text)
     return Response(status_code=204)

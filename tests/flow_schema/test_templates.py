@@ -7,6 +7,7 @@ import pytest
 from flow_schema.flow import Flow
 from flow_schema.references import templates_used
 from flow_schema.templates import TemplateError, resolve_templates
+from flow_schema.validation import ValidationContext, validate
 from tests.flow_schema.good_flow import good_flow, node
 
 
@@ -56,3 +57,26 @@ def test_a_text_that_is_too_long_for_its_place_is_refused() -> None:
 def test_a_flow_without_references_is_left_alone() -> None:
     resolved = resolve_templates(flow(), KNOWN)
     assert resolve_templates(resolved, {}) is resolved
+
+
+def test_findings_in_the_text_of_a_template_name_it() -> None:
+    document = {
+        "name": "x",
+        "variables": [{"name": "topic"}],
+        "nodes": [
+            {"id": "start", "type": "start"},
+            {"id": "a", "type": "message", "data": {"text": {"template": "one"}}},
+            {"id": "b", "type": "action", "data": {"action": {"kind": "end", "text": {"template": "two"}}}},
+        ],
+        "edges": [{"id": "e", "source": "start", "target": "a"}, {"id": "f", "source": "a", "target": "b"}],
+    }
+    flow = Flow.model_validate(document)
+    texts: dict[str, str | dict[str, str]] = {"one": "{{ topic }}", "two": {"es": "{{ 1 + }} {{ who }}"}}
+    found = validate(flow, ValidationContext(templates=texts))
+    assert [(item.code, item.path) for item in found] == [
+        ("bad-expression", "/nodes/2/data/action/text"),
+        ("unknown-variable", "/nodes/2/data/action/text"),
+    ]
+    assert all("response template `two`" in item.message for item in found)
+    (unknown, _) = validate(flow, ValidationContext(templates={"two": "x"}))
+    assert unknown.code == "unknown-template"
