@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy as TemporalRetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
@@ -51,6 +51,7 @@ UNTIL_IT_WORKS = TemporalRetryPolicy(
     initial_interval=timedelta(milliseconds=250), maximum_interval=timedelta(seconds=10)
 )
 """For what depends on our own parts only: the database comes back."""
+ONCE = TemporalRetryPolicy(maximum_attempts=1)
 LOST_ATTEMPTS = 5
 """Attempts beyond those that an activity allows itself, for those that die with their worker."""
 A_FEW_TIMES = TemporalRetryPolicy(
@@ -151,9 +152,10 @@ class TemporalEffects:
 async def load_flow(request: LoadFlow) -> FlowBundle:
     """Loads the pinned flows: recorded in history, so that a replay needs no database.
 
-    A local activity, since it is on the way to the first greeting. It must end well within a workflow task:
-    one that goes on longer leaves tasks without news of their own in the history. When the database does not
-    answer in that time, a regular activity waits for it.
+    A local activity, since it is on the way to the first greeting. It is tried once and must end well within
+    a workflow task: one that goes on longer leaves tasks without news of their own in the history, and
+    repeating it starts timers that a replay doesn't find where they were. When the database does not answer
+    at once, a regular activity waits for it.
     """
     try:
         bundle: FlowBundle = await workflow.execute_local_activity(
@@ -161,11 +163,10 @@ async def load_flow(request: LoadFlow) -> FlowBundle:
             request,
             result_type=FlowBundle,
             schedule_to_close_timeout=LOCAL_LIMIT,
-            retry_policy=UNTIL_IT_WORKS,
-            local_retry_threshold=timedelta(seconds=5),
+            retry_policy=ONCE,
             summary="load the flow",
         )
-    except ActivityError as error:
+    except FailureError as error:  # a failed local activity comes without its wrapping
         if is_cancelled_exception(error):
             raise
         bundle = await workflow.execute_activity(

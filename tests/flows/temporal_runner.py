@@ -126,7 +126,10 @@ async def load_flow(request: LoadFlow) -> FlowBundle:
     world = WORLDS.get(request.chatbot_id)
     if world is None:
         raise ApplicationError("the dialogue is over", non_retryable=True)
-    return world.flows()
+    try:
+        return world.flows()
+    except TryAgain as failure:
+        raise ApplicationError(str(failure), type=FailureType.RETRY) from failure
 
 
 @activity.defn(name="flush_transcript")

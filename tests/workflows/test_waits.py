@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from flow_schema.effects import CallbackMessage
+from flow_schema.effects import CallbackMessage, FlowBundle
 from flow_schema.flow import Flow
 from flow_schema.turns import ConversationStatus, TurnReply
+from tests.flows.scripted_world import TryAgain
 from tests.flows.temporal_runner import TemporalStage
 from tests.workflows.small_flows import (
     AGENT,
@@ -24,6 +25,7 @@ from tests.workflows.small_flows import (
 )
 from tests.workflows.temporal_run import TemporalConversation
 from tests.workflows.test_endings import conversation, until
+from tests.workflows.world import World
 from workflows.interpreter import walk
 
 MONTH = timedelta(days=30)
@@ -143,4 +145,29 @@ async def test_a_transcript_that_can_not_be_written_delays_nothing(stage: Tempor
     await it.team(team("action-9", "close"))
     await it.ended()
     assert sorted(it.world.rows) == list(range(1, 1 + 3 * 12 + 2))
+    await it.replay()
+
+
+@pytest.mark.parametrize("way", ["warm", "cold"])
+async def test_an_opening_waits_for_the_tables_outside_of_its_task(
+    stage: TemporalStage, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Tried once within the task, then by an activity of its own: repeating it within breaks replays."""
+    it = TemporalConversation(stage, World({"main": ECHO}), way)
+    troubles, honest = ["down"] * 4, it.world.flows
+
+    def flows() -> FlowBundle:
+        if troubles:
+            raise TryAgain(f"the database is {troubles.pop()}")
+        return honest()
+
+    monkeypatch.setattr(it.world, "flows", flows)
+    reply = await it.visitor(start())
+    assert said(reply.messages) == ["¿word?"]
+    (history,) = await it.histories()
+    names = [event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events]
+    markers = [event for event in history.events if event.HasField("marker_recorded_event_attributes")]
+    assert (names.count("load_flow"), len(markers)) == (1, 1)
+    await it.team(team("action-9", "close"))
+    await it.ended()
     await it.replay()
