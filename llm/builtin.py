@@ -1,7 +1,7 @@
 """The built-in answerer: rules, not a language model, and it says so.
 
 It needs no key and no network, gives the same answer to the same request, and knows only what the request
-holds: it quotes the sentences of the instructions and passages that match the question, reads typed values
+holds: it quotes the facts in the instructions and passages that match the question, reads typed values
 by pattern, classifies by likeness to labels and examples, and asks for a tool only when the visitor writes
 the tool's name. What it can't do it admits, in the language of the conversation.
 """
@@ -17,10 +17,10 @@ from llm.answer import AnswerBuilder
 from llm.catalogue import BUILTIN_MODEL, find_model
 from llm.classification import NO_LABEL
 from llm.protocol import ModelRequest, ModelResult, StreamSink
+from llm.quotable import facts_of, sentences_of
 from llm.similarity import fold, index_phrases, rank_intents, words_of
 from llm.text_patterns import find_for_schema
 
-_SENTENCES = re.compile(r"(?<=[.!?…])\s+|\n+")
 _ENOUGH: Final = 0.3
 _ALSO: Final = 0.8
 _LABEL_ENOUGH: Final = 0.35
@@ -71,18 +71,19 @@ def _language(request: ModelRequest) -> str:
 def reply(request: ModelRequest) -> str:
     """Return the one or two written sentences that match the question best, else say that there are none.
 
-    Results of tools count as written. A sentence must share enough of the question's rare words, so that
-    small talk does not pull in unrelated instructions.
+    Results of tools count as written; of the instructions only the facts in them, not what they tell the
+    model to do, to be or to keep to itself. A sentence must share enough of the question's rare words, so
+    that small talk does not pull in unrelated ones.
     """
     language = _language(request)
     unconfigured = _UNCONFIGURED.get(language, _UNCONFIGURED["en"])
-    written = [*request.passages]
-    written += [message.content for message in request.messages if message.role in ("system", "tool")]
-    sentences = list(
-        dict.fromkeys(
-            part.strip(" -*•\t") for text in written for part in _SENTENCES.split(text) if part.strip()
-        )
-    )
+    written = [sentence for text in request.passages for sentence in sentences_of(text)]
+    for message in request.messages:
+        if message.role == "system":
+            written += facts_of(message.content, language)
+        elif message.role == "tool":
+            written += sentences_of(message.content)
+    sentences = list(dict.fromkeys(written))
     question = _question(request)
     if not sentences or not words_of(question, language):
         return unconfigured
