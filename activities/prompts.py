@@ -123,7 +123,7 @@ def read_answer(call: ModelCall, result: ModelResult) -> ModelAnswer:
             "finish_reason": result.finish_reason,
             "input_tokens": result.usage.input_tokens,
             "output_tokens": result.usage.output_tokens,
-            "cost_usd": None if result.cost_usd is None else float(result.cost_usd),
+            "cost_usd": result.cost_usd,
             "milliseconds": round(result.latency_ms),
             "first_token_milliseconds": None if first is None else round(first),
             "failed_models": [attempt.model for attempt in result.attempts],

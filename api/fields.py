@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Path, Query
@@ -15,7 +16,16 @@ from flow_schema.turns import (
     FilesContent,
     Message,
     MessageRole,
+    ModelUsage,
 )
+
+_UUID = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def looks_like_uuid(name: str) -> bool:
+    """Tell whether a name would be read as a UUID, with or without dashes."""
+    return _UUID.fullmatch(name.replace("-", "")) is not None
+
 
 BotName = Annotated[
     str,
@@ -32,8 +42,10 @@ Identifier = Annotated[
     str,
     Path(title="Id", description="A UUID.", pattern=r"^[0-9a-fA-F-]{32,36}$"),
 ]
+MOST_MESSAGES = 2**31 - 1
+"""The largest `seq` that the tables hold."""
 After = Annotated[
-    int, Query(title="After", description="`seq` of the last message already known.", ge=0, le=2**31 - 1)
+    int, Query(title="After", description="`seq` of the last message already known.", ge=0, le=MOST_MESSAGES)
 ]
 Limit = Annotated[int, Query(title="Limit", description="Entries a page.", ge=1, le=200)]
 
@@ -103,9 +115,28 @@ class TranscriptMessage(Outgoing):
     typing_seconds: float = Field(default=0, title="Typing pause", description="To show before it appears.")
 
 
+class TeamTranscriptMessage(TranscriptMessage):
+    """One entry of a transcript as the team reads it: also what a language model took."""
+
+    usage: ModelUsage | None = Field(
+        default=None, title="Usage", description="What the language model took, if one wrote it."
+    )
+
+
+_NOT_FOR_VISITORS = {"usage"}
+
+
 def message_json(message: Message, tokens: Tokens) -> dict[str, Any]:
-    """Return a message as clients get it: plain JSON, each file with a signed link."""
-    data = message.model_dump(mode="json")
+    """Return a message as visitors get it: plain JSON, each file with a signed link."""
+    return _linked(message.model_dump(mode="json", exclude=_NOT_FOR_VISITORS), tokens)
+
+
+def team_message_json(message: Message, tokens: Tokens) -> dict[str, Any]:
+    """Return a message as the team gets it: as visitors do, and what a language model took."""
+    return _linked(message.model_dump(mode="json"), tokens)
+
+
+def _linked(data: dict[str, Any], tokens: Tokens) -> dict[str, Any]:
     content = data["content"]
     if content["type"] == "files":
         for file in content["files"]:

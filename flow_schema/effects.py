@@ -16,6 +16,7 @@ from flow_schema.turns import (
     ConversationStatus,
     Message,
     TeamAction,
+    UsDollars,
     Visit,
     VisitorInput,
     Waiting,
@@ -320,7 +321,7 @@ class ModelAnswer(Contract):
     finish_reason: str = "stop"
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: float | None = None
+    cost_usd: UsDollars | None = None
     """Null where the price is not known."""
     milliseconds: int = 0
     first_token_milliseconds: int | None = None

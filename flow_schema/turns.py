@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, StringConstraints
 
 MAX_INPUT_TEXT = 8_000
 MAX_PENDING = 5
@@ -346,6 +347,9 @@ class MessageRole(StrEnum):
     SYSTEM = "system"
 
 
+UsDollars = Annotated[Decimal, PlainSerializer(lambda amount: format(amount, "f"), return_type=str)]
+
+
 class ModelUsage(Turn):
     """What calls of language models took."""
 
@@ -353,8 +357,10 @@ class ModelUsage(Turn):
     model: str = Field(title="Model", description="The model that answered last.")
     input_tokens: int = Field(default=0, title="Input tokens", description="Tokens read.", ge=0)
     output_tokens: int = Field(default=0, title="Output tokens", description="Tokens written.", ge=0)
-    cost_usd: float | None = Field(
-        default=None, title="Cost", description="US dollars; null where a price is not known."
+    cost_usd: UsDollars | None = Field(
+        default=None,
+        title="Cost",
+        description="US dollars as an exact decimal text; null where a price is not known.",
     )
     milliseconds: int = Field(default=0, title="Time", description="Milliseconds in all.", ge=0)
     first_token_milliseconds: int | None = Field(

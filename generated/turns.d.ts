@@ -397,8 +397,8 @@ export interface ModelUsage {
    * Default: 0
    */
   output_tokens: number;
-  /** Cost. US dollars; null where a price is not known. */
-  cost_usd: number | null;
+  /** Cost. US dollars as an exact decimal text; null where a price is not known. */
+  cost_usd: string | null;
   /**
    * Time. Milliseconds in all.
    * Limits: at least 0.

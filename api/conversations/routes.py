@@ -16,7 +16,7 @@ from api.conversations.schemas import (
 )
 from api.conversations.service import act, owned, path, say, snapshot
 from api.dependencies import IdempotencyKey, Parts, Team, as_uuid
-from api.fields import After, Identifier, Limit, message_json
+from api.fields import After, Identifier, Limit, team_message_json
 from api.problems import documented, request_id_of
 from api.routing import slice_router
 from api.widget.service import given_id
@@ -55,7 +55,7 @@ async def list_conversation_messages(
     return _json(
         {
             "conversation_id": str(identifier),
-            "messages": [message_json(message, parts.tokens) for message in page.messages],
+            "messages": [team_message_json(message, parts.tokens) for message in page.messages],
             "status": page.status.value,
             "waiting": page.waiting.model_dump(mode="json") if page.waiting is not None else None,
             "last_seq": page.last_seq,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from api.fields import Incoming, Outgoing, TranscriptMessage
+from api.fields import Incoming, Outgoing, TeamTranscriptMessage
 from flow_schema.turns import (
     MAX_INPUT_TEXT,
     Agent,
@@ -97,7 +97,7 @@ class ActionReply(Outgoing):
     action_id: str = Field(title="Action", description="The action's id.")
     status: ConversationStatus = Field(title="Status", description="After it.")
     last_seq: int = Field(title="Last number", description="`seq` of the newest message.")
-    messages: list[TranscriptMessage] = Field(title="Messages", description="What it led to.")
+    messages: list[TeamTranscriptMessage] = Field(title="Messages", description="What it led to.")
     agent: Agent | None = Field(default=None, title="Agent", description="Who has the conversation now.")
 
 
@@ -112,7 +112,7 @@ class TeamTranscript(Outgoing):
     """A part of a conversation's transcript, the newest messages included."""
 
     conversation_id: str = Field(title="Conversation", description="Its id.")
-    messages: list[TranscriptMessage] = Field(title="Messages", description="In order of `seq`.")
+    messages: list[TeamTranscriptMessage] = Field(title="Messages", description="In order of `seq`.")
     status: ConversationStatus = Field(title="Status", description="Where the conversation is.")
     waiting: Waiting | None = Field(default=None, title="Waiting", description="For what it waits now.")
     last_seq: int = Field(title="Last number", description="`seq` of the newest message.")

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from api.conversations.schemas import AgentMessage, NamedVisit
-from api.fields import message_json
+from api.fields import team_message_json
 from api.resources import Resources
 from core.errors import NotFoundError, UnavailableError, UnprocessableError
 from core.events import StatusEvent, messages_event
@@ -159,7 +159,7 @@ async def act(parts: Resources, conversation_id: UUID, message: TeamMessage) -> 
     reply = await parts.gateway.team(str(conversation_id), message)
     _announce(parts, conversation_id, reply)
     body = reply.model_dump(mode="json", exclude={"messages", "action_hash"})
-    body["messages"] = [message_json(one, parts.tokens) for one in reply.messages]
+    body["messages"] = [team_message_json(one, parts.tokens) for one in reply.messages]
     return body
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -143,8 +144,9 @@ async def test_an_answer_with_its_costs(world: World) -> None:
     assert (answer.model, answer.text, answer.finish_reason) == (OPENAI, "You said: Hi", "stop")
     assert answer.input_tokens > 0
     assert answer.output_tokens > 0
-    price = (answer.input_tokens * 0.15 + answer.output_tokens * 0.60) / 1e6
-    assert answer.cost_usd == pytest.approx(price)
+    price = (answer.input_tokens * Decimal("0.15") + answer.output_tokens * Decimal("0.60")) / 1_000_000
+    assert answer.cost_usd == price
+    assert answer.model_dump(mode="json")["cost_usd"] == f"{price.normalize():f}"
     (sent,) = world.calls
     assert sent.body["messages"] == [
         {"role": "system", "content": "Be brief."},
@@ -322,6 +324,6 @@ async def test_the_built_in_answerer_needs_nobody(world: World) -> None:
     assert (answer.model, answer.text, answer.cost_usd) == (
         "builtin/answerer",
         "El envío tarda tres días.",
-        0,
+        Decimal(0),
     )
     assert world.calls == []
