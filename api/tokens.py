@@ -44,8 +44,11 @@ class Visitor:
 class Tokens:
     """Makes and reads what the platform signs for visitors."""
 
-    def __init__(self, keyring: Keyring, *, lifetime_seconds: int, file_link_seconds: int) -> None:
+    def __init__(
+        self, keyring: Keyring, *, lifetime_seconds: int, file_link_seconds: int, api_url: str = ""
+    ) -> None:
         self._keyring = keyring
+        self._api_url = api_url
         self._lifetime = lifetime_seconds
         self._file_link_seconds = file_link_seconds
 
@@ -105,7 +108,7 @@ class Tokens:
         return UUID(int=value)
 
     def file_link(self, file_id: str, now: float | None = None) -> str:
-        """Return path and query of a link to a file.
+        """Return a link to a file: a whole address, since pages of other sites show it.
 
         Expiry is rounded up to a quarter of the lifetime, so that repeated answers carry the same link and
         browsers cache what is behind it.
@@ -114,7 +117,7 @@ class Tokens:
         start = int(time.time() if now is None else now)
         expires = (start // quarter + 1) * quarter + self._file_link_seconds
         signature = _encode(self._keyring.sign(FILE_LINK, f"{file_id}:{expires}".encode())[:18])
-        return f"/api/v1/files/{file_id}?exp={expires}&sig={signature}"
+        return f"{self._api_url}/api/v1/files/{file_id}?exp={expires}&sig={signature}"
 
     def check_file_link(self, file_id: str, expires: int, signature: str, now: float | None = None) -> None:
         """Raise SignatureError unless the link was made here and is not over."""

@@ -23,6 +23,7 @@ from core.errors import NotFoundError, TooLargeError, UnavailableError
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import ClientConfig
 
 PART_BYTES = 5 * 1024 * 1024
@@ -140,10 +141,14 @@ class FileStore:
             raise
         return StoredObject(counted.size, counted.digest.hexdigest())
 
-    async def get_stream(self, key: str) -> AsyncIterator[bytes]:
-        """Return the bytes in pieces. Raises NotFoundError at once; UnavailableError if storage fails."""
+    async def get_stream(self, key: str, span: tuple[int, int] | None = None) -> AsyncIterator[bytes]:
+        """Return the bytes in pieces, or those from a place up to before another.
+
+        Raises NotFoundError at once; UnavailableError if storage fails.
+        """
+        options: GetOptions = {} if span is None else {"range": span}
         try:
-            found = await obstore.get_async(self._store, _checked(key))
+            found = await obstore.get_async(self._store, _checked(key), options=options)
         except FileNotFoundError:
             raise NotFoundError("There is no such file.") from None
         except (BaseError, OSError) as error:

@@ -18,10 +18,16 @@ from api.resources import Resources
 from core.errors import RequestError, UnprocessableError, UnsupportedMediaError
 from core.files import HEAD_BYTES, PART_BYTES, sniff
 from core.ids import uuid7
+from core.settings import Settings
 from database.repositories import FileRepository
+from database.repositories.files import FileRoom
+from flow_schema.turns import ConversationStatus
+from temporal.gateway import ConversationClosedError
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _MOST_FIELDS = 10
+_BROWSER_ESCAPE = re.compile(r"%(22|0[AaDd])")
+"""What browsers write in a part's file name for a quote and for line breaks, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,30 @@ async def receive(request: Request) -> Upload:
     if not isinstance(file, UploadFile):
         raise UnprocessableError("There is no file in the part `file`.")
     return Upload(file, {name: value for name, value in form.multi_items() if isinstance(value, str)})
+
+
+async def check_room(
+    parts: Resources,
+    organization_id: UUID,
+    conversation_id: UUID,
+    uploaded_by: Literal["user", "agent"],
+) -> None:
+    """Look, before an upload is read, whether the conversation may have one more file.
+
+    Raises ConversationClosedError when it has ended, TooLargeError when visitors have sent all they may.
+    """
+    row = await parts.transcripts.row(organization_id, conversation_id)
+    if row is not None and row.status == ConversationStatus.ENDED.value:
+        raise ConversationClosedError("The conversation has ended; it takes no files any more.")
+    if uploaded_by == "user":
+        async with parts.database.session() as session:
+            await FileRepository(session, organization_id).check_room(
+                conversation_id, _room(parts.settings), size=1
+            )
+
+
+def _room(settings: Settings) -> FileRoom:
+    return FileRoom(settings.max_conversation_files, settings.max_conversation_file_bytes)
 
 
 async def store(
@@ -74,7 +104,10 @@ async def store(
     stored = await parts.files.put_stream(key, chunks(), parts.settings.max_upload_bytes)
     try:
         async with parts.database.session() as session:
-            await FileRepository(session, organization_id).add(
+            files = FileRepository(session, organization_id)
+            if uploaded_by == "user":
+                await files.check_room(conversation_id, _room(parts.settings), size=stored.size, hold=True)
+            await files.add(
                 chatbot_id=chatbot_id,
                 conversation_id=conversation_id,
                 name=name,
@@ -99,7 +132,8 @@ async def store(
 
 def clean_name(given: str) -> str:
     """Return a file name without folders, controls and what reverses text; at most 200 characters."""
-    name = unicodedata.normalize("NFC", given.replace("\\", "/").rsplit("/", 1)[-1])
+    decoded = _BROWSER_ESCAPE.sub(lambda found: chr(int(found[1], 16)), given)
+    name = unicodedata.normalize("NFC", decoded.replace("\\", "/").rsplit("/", 1)[-1])
     name = _CONTROLS.sub("", name).strip(" .")
     if len(name) > 200:
         stem, dot, suffix = name.rpartition(".")

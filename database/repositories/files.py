@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from core.errors import NotFoundError
+from core.errors import NotFoundError, TooLargeError
 from core.ids import uuid7
 from database.tables import Chatbot, StoredFile
+
+
+@dataclass(frozen=True)
+class FileRoom:
+    """What visitors may upload into one conversation: files, and bytes of all of them."""
+
+    files: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,30 @@ class FileRepository:
         await self.session.flush()
         await self.session.refresh(file)
         return file
+
+    async def check_room(
+        self, conversation_id: UUID, room: FileRoom, *, size: int, hold: bool = False
+    ) -> None:
+        """Raise TooLargeError unless visitors may add a file of `size` bytes to the conversation.
+
+        With `hold`, others who ask wait for the end of this transaction, so that several uploads at once
+        don't each find the last place free.
+        """
+        if hold:
+            key = func.hashtextextended(f"files:{conversation_id}", 0)
+            await self.session.exec(select(func.pg_advisory_xact_lock(key)))
+        query = select(func.count(), func.coalesce(func.sum(StoredFile.size), 0)).where(
+            StoredFile.organization_id == self.organization_id,
+            StoredFile.conversation_id == conversation_id,
+            StoredFile.uploaded_by == "user",
+        )
+        files, taken = (await self.session.exec(query)).one()
+        if files >= room.files:
+            raise TooLargeError(f"A conversation may hold {room.files} files.", limit=room.files)
+        if taken + size > room.size:
+            raise TooLargeError(
+                f"The files of a conversation may have {room.size} bytes together.", limit=room.size
+            )
 
     async def get(self, file_id: UUID) -> StoredFile:
         """Raises NotFoundError."""

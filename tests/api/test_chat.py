@@ -192,6 +192,15 @@ async def test_files_belong_to_their_conversation(
     assert upload.status_code == 201, upload.text
     info = upload.json()
     assert (info["name"], info["media_type"], info["size"]) == ("foto.png", "image/png", len(picture))
+    page = await visitor.post(
+        f"{chat.path}/files", files={"file": ("a.png", b"<html><script>1</script>")}, headers=chat.bearer
+    )
+    evil = await visitor.get(page.json()["url"])
+    assert evil.headers["content-disposition"].startswith("attachment")
+    large = await visitor.post(
+        f"{chat.path}/files", files={"file": ("big.bin", b"x" * 250_000)}, headers=chat.bearer
+    )
+    assert large.status_code == 413
     foreign = await stranger.post({"type": "files", "files": [info["id"]]})
     assert foreign.status_code == 422
     taken = await chat.post({"type": "files", "files": [info["id"]]})
@@ -205,15 +214,6 @@ async def test_files_belong_to_their_conversation(
     assert served.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in served.headers["content-security-policy"]
     assert (await visitor.get(link.replace("sig=", "sig=x"))).status_code == 401
-    page = await visitor.post(
-        f"{chat.path}/files", files={"file": ("a.png", b"<html><script>1</script>")}, headers=chat.bearer
-    )
-    evil = await visitor.get(page.json()["url"])
-    assert evil.headers["content-disposition"].startswith("attachment")
-    large = await visitor.post(
-        f"{chat.path}/files", files={"file": ("big.bin", b"x" * 250_000)}, headers=chat.bearer
-    )
-    assert large.status_code == 413
     assert (await visitor.post(f"{chat.path}/files", files={"file": ("a", b"a")})).status_code == 401
 
 

@@ -28,6 +28,7 @@ from database.repositories import (
     SecretRepository,
     TranscriptRepository,
 )
+from database.repositories.files import FileRoom
 from database.transcript_writer import write_transcript
 from flow_schema.effects import StoredReply
 from flow_schema.turns import ConversationStatus
@@ -103,6 +104,7 @@ CROSSINGS: dict[type[Any], dict[str, tuple[Crossing, Any]]] = {
             ),
             None,
         ),
+        "check_room": (lambda r, o: r.check_room(o.conversation_id, FileRoom(1, 1), size=1), None),
         "get": (lambda r, o: _not_found(r.get(o.file_id)), None),
         "list_by_ids": (lambda r, o: r.list_by_ids([o.file_id]), []),
     },
