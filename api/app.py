@@ -16,7 +16,6 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
-from starlette.middleware.cors import CORSMiddleware
 
 from api import pages, problems
 from api.bots import BotDirectory
@@ -26,7 +25,7 @@ from api.conversations.routes import router as conversations
 from api.files.routes import router as files
 from api.flows.routes import router as flows
 from api.health.routes import router as health
-from api.middleware import BodyRule, RequestGate
+from api.middleware import BodyRule, CrossOrigin, RequestGate, RequestIdentity
 from api.organization import FirstOrganization
 from api.presence import Presence
 from api.problems import Problem
@@ -50,6 +49,11 @@ from temporal.gateway import open_gateway
 _FLOW_BODY_BYTES = 8 * 1024 * 1024
 _CALLBACK_BODY_BYTES = 256 * 1024
 _MULTIPART_ROOM = 256 * 1024
+_EXPOSED = (
+    "X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag", "Accept-Ranges", "Content-Range",
+    "Content-Disposition",
+)  # fmt: skip
+"""What pages of other sites may read of an answer's headers, besides those that all may."""
 _DESCRIPTION = """
 Chatbots drawn as flows, whose every conversation is a durable workflow.
 
@@ -97,19 +101,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(pages.router)
     app.router.routes.insert(0, ChatShortcut())
     app.add_middleware(
-        CORSMiddleware,
-        allow_origins=list(chosen.cors_allowed_origins),
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag"],
-        max_age=600,
-    )
-    app.add_middleware(
         RequestGate,
         rules=_body_rules(chosen),
         default_limit=chosen.max_request_bytes,
         hosts=chosen.allowed_hosts,
     )
+    app.add_middleware(
+        CrossOrigin,
+        allow_origins=list(chosen.cors_allowed_origins),
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+        max_age=600,
+    )
+    app.add_middleware(RequestIdentity)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     return app
 
@@ -156,6 +161,7 @@ async def open_resources(settings: Settings) -> Resources:
             keyring,
             lifetime_seconds=settings.visitor_token_seconds,
             file_link_seconds=settings.file_link_seconds,
+            api_url=settings.api_url,
         ),
         limits=RateLimits(settings),
         database=database,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from api.fields import looks_like_uuid
 from api.organization import FirstOrganization
 from core.errors import NotFoundError
 from database.database import Database
@@ -144,9 +145,4 @@ def _published(version_id: UUID, content_hash: str, flow: Flow) -> PublishedFlow
 
 
 def _as_uuid(name: str) -> UUID | None:
-    if len(name) not in {32, 36}:
-        return None
-    try:
-        return UUID(name)
-    except ValueError:
-        return None
+    return UUID(name) if looks_like_uuid(name) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, Request, Response, Security
+from fastapi import Depends, Header, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.resources import Resources
@@ -42,7 +42,6 @@ class Caller:
 
 async def _caller(
     request: Request,
-    response: Response,
     parts: Parts,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     key_header: Annotated[str | None, Security(_key_header)],
@@ -52,10 +51,9 @@ async def _caller(
         raise AuthenticationError("Send an API key: `Authorization: Bearer vk_...` or `X-API-Key: vk_...`.")
     wanted = parts.settings.bootstrap_api_key.get_secret_value()
     if not wanted or not hmac.compare_digest(_digest(given), _digest(wanted)):
-        address = request.client.host if request.client is not None else ""
-        parts.limits.hit("address", address)
+        parts.limits.count(request, "address", client_address(request))
         raise AuthenticationError("The API key is not known.")
-    response.headers.update(parts.limits.hit("key", "bootstrap"))
+    parts.limits.count(request, "key", "bootstrap")
     return Caller(await parts.organization.id())
 
 
@@ -68,10 +66,18 @@ Team = Annotated[Caller, Depends(_caller)]
 
 
 async def bearer_token(
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> str | None:
-    """Return the bearer token of a request, if it has one."""
-    return bearer.credentials if bearer is not None else None
+    """Return the bearer token of a request, if it has one.
+
+    Raises AuthenticationError for credentials of another kind: whoever sends some must not be taken for a
+    new visitor.
+    """
+    if bearer is not None and bearer.credentials:
+        return bearer.credentials
+    if request.headers.get("authorization", "").strip():
+        raise AuthenticationError("The Authorization header must be `Bearer vt_...`, or be left out.")
+    return None
 
 
 BearerToken = Annotated[str | None, Depends(bearer_token)]

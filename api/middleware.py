@@ -1,7 +1,8 @@
-"""What happens to every request before a route sees it, as plain ASGI: identity, limits, last resort.
+"""What happens to every request before a route sees it, as plain ASGI, from the outside in.
 
-`RequestGate` gives the request an id, refuses bodies that are too large, not UTF-8 or nested too deeply
-before anything parses them, and turns whatever escapes from below into a problem document.
+`RequestIdentity` gives the request an id and the answer its common headers; `CrossOrigin` lets other sites'
+pages read every answer, refusals included; `RequestGate` refuses bodies that are too large, not UTF-8 or
+nested too deeply before anything parses them, and turns whatever escapes from below into a problem document.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import loggable, problem_bytes
+from api.rate_limits import LIMIT_HEADERS
 from core.errors import RequestError, TooLargeError, VersaError
 from core.ids import uuid7
 from core.logging import get_logger
@@ -35,8 +41,69 @@ class BodyRule:
     streamed: bool = False
 
 
+class RequestIdentity:
+    """The outermost layer: gives the request its id, and every answer the headers that all have.
+
+    They are the id and what is left of the limits that the request was counted against
+    (`api.rate_limits.count`).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = given.decode() if _REQUEST_ID.match(given) else uuid7().hex
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state["status"] = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                    *state.get(LIMIT_HEADERS, ()),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        finally:
+            _log.debug(
+                "request",
+                method=scope["method"],
+                path=loggable(scope["path"]),
+                status=state.get("status", 0),
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+
+class CrossOrigin(CORSMiddleware):
+    """Lets other sites' pages call; outside of `RequestGate`, so that they can read its refusals too."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Return what a browser asks for before a call; a refusal is a problem document."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        refused = bytes(answer.body).decode().removeprefix("Disallowed CORS ")
+        error = RequestError(f"Pages of other sites may not call this: the {refused} is not allowed.")
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        _, headers, body = problem_bytes(error, None, request_id)
+        kept = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        return Response(body, status_code=400, headers={**kept, **headers})
+
+
 class RequestGate:
-    """The outermost layer of the application."""
+    """Refuses what no route should see, and turns whatever escapes from below into a problem document."""
 
     def __init__(
         self, app: ASGIApp, *, rules: Sequence[BodyRule], default_limit: int, hosts: Sequence[str] = ("*",)
@@ -51,51 +118,21 @@ class RequestGate:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _REQUEST_ID.match(given) else uuid7().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        started = time.perf_counter()
-        status = 0
-
-        async def send_marked(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            await send(message)
-
+        state = scope["state"]
         try:
             self._check_host(headers)
             limited = await self._limited(scope, headers, receive)
-            await self._app(scope, limited, send_marked)
+            await self._app(scope, limited, send)
         except VersaError as error:
-            if status:
+            if "status" in state:
                 raise
-            await _answer(error, scope, request_id, send_marked)
+            await _answer(error, scope, state["request_id"], send)
         except Exception:
             _log.exception("request crashed", method=scope["method"], path=loggable(scope["path"]))
-            if status:
+            if "status" in state:
                 raise
-            await _answer(
-                VersaError("Something went wrong on our side; it has been logged."),
-                scope,
-                request_id,
-                send_marked,
-            )
-        finally:
-            _log.debug(
-                "request",
-                method=scope["method"],
-                path=loggable(scope["path"]),
-                status=status,
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
-            )
+            crash = VersaError("Something went wrong on our side; it has been logged.")
+            await _answer(crash, scope, state["request_id"], send)
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         if "*" in self._hosts:

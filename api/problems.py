@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -16,9 +14,15 @@ from starlette.responses import Response
 
 from core.errors import (
     PROBLEM_TYPE_PREFIX,
+    AuthenticationError,
     ConfigurationError,
+    MethodNotAllowedError,
+    NotFoundError,
+    PermissionDeniedError,
     RequestError,
+    TooLargeError,
     UnprocessableError,
+    UnsupportedMediaError,
     VersaError,
 )
 from core.logging import get_logger
@@ -84,10 +88,19 @@ _STATUS_TEXT = {
     410: "It was here and will not come back.",
     413: "The body, text or file is over a limit.",
     415: "The content's type isn't accepted.",
+    416: "The file has no such part.",
     422: "Understood, and wrong; `errors` says what.",
     429: "Too many requests; `Retry-After` says when to try again.",
     503: "A part of the platform is down or starting; the same request may succeed in a moment.",
 }
+
+
+_OF_STATUS: dict[int, type[VersaError]] = {
+    kind.status: kind
+    for kind in (
+        AuthenticationError, PermissionDeniedError, TooLargeError, UnsupportedMediaError, UnprocessableError
+    )
+}  # fmt: skip
 
 
 def documented(*statuses: int, **also: Any) -> dict[int | str, dict[str, Any]]:
@@ -136,18 +149,17 @@ def request_id_of(request: Request) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class FrameworkError(VersaError):
-    """A refusal of the framework itself: unknown path, wrong method."""
-
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        phrase = HTTPStatus(status).phrase if status in HTTPStatus.__members__.values() else "Error"
-        self.__dict__.update(
-            status=status, slug=phrase.lower().replace(" ", "-"), title=phrase, _headers=dict(headers or {})
-        )
-
-    def headers(self) -> dict[str, str]:
-        return dict(self.__dict__["_headers"])
+def framework_problem(error: HTTPException) -> VersaError:
+    """Return the error of the tree for a refusal of the framework's own: unknown address, wrong method."""
+    detail = str(error.detail)
+    if error.status_code == 404:
+        return NotFoundError("There is nothing at this address.")
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        return MethodNotAllowedError(f"This address takes {allow or 'other methods'}.", allow=allow)
+    if error.status_code >= 500:
+        return VersaError(detail)
+    return _OF_STATUS.get(error.status_code, RequestError)(detail)
 
 
 def validation_problem(error: RequestValidationError) -> RequestError:
@@ -181,10 +193,7 @@ def install(app: FastAPI) -> None:
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        detail = str(error.detail)
-        if error.status_code == 404 and detail == "Not Found":
-            detail = "There is nothing at this address."
-        return problem_response(FrameworkError(error.status_code, detail, error.headers), request)
+        return problem_response(framework_problem(error), request)
 
     app.add_exception_handler(VersaError, on_versa_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)

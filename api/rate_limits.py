@@ -12,11 +12,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from starlette.requests import HTTPConnection
+
 from core.errors import RateLimitedError
 from core.settings import Settings
 
 _WINDOW_SECONDS = 60
 _MOST_CALLERS = 200_000
+LIMIT_HEADERS = "limit_headers"
+"""Where in a request's state the headers of its limits are kept until the answer goes out."""
 
 
 class TooFastError(RateLimitedError):
@@ -85,6 +89,13 @@ class RateLimits:
                 limit_headers=headers,
             )
         return headers
+
+    def count(self, request: HTTPConnection, name: str, who: str) -> None:
+        """Count a request; its answer, whatever it is, tells what is left. Raises TooFastError."""
+        headers = self.hit(name, who)
+        if headers:
+            kept = request.scope["state"].setdefault(LIMIT_HEADERS, [])
+            kept.extend((key.lower().encode(), value.encode()) for key, value in headers.items())
 
     def _forget(self, window: int) -> None:
         """Drop those who have been silent for a whole window; all of them if that isn't enough."""

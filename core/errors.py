@@ -8,12 +8,14 @@
     │   ├── AuthenticationError       401 unauthenticated
     │   ├── PermissionDeniedError     403 forbidden
     │   ├── NotFoundError             404 not-found
+    │   ├── MethodNotAllowedError     405 method-not-allowed     carries the `Allow` header
     │   ├── ConflictError             409 conflict
     │   │   └── MessageReusedError    409 message-id-reused      same message id, another body
     │   ├── GoneError                 410 gone                   closed, expired, deleted
     │   ├── PreconditionFailedError   412 precondition-failed    If-Match names an older version
     │   ├── TooLargeError             413 too-large
     │   ├── UnsupportedMediaError     415 unsupported-media
+    │   ├── RangeNotSatisfiableError  416 range-not-satisfiable  a part that the file doesn't have
     │   ├── UnprocessableError        422 invalid                understood, and wrong; carries `errors`
     │   └── RateLimitedError          429 rate-limited           carries `retry_after`, seconds
     ├── UpstreamError                 502 upstream-failed        a server that we call answered badly
@@ -116,6 +118,21 @@ class NotFoundError(RequestError):
     title = "Not found"
 
 
+class MethodNotAllowedError(RequestError):
+    """The address exists and doesn't take this method; the `Allow` header names those it takes."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+
+    def __init__(self, detail: str = "", *, allow: str = "", **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self._allow = allow
+
+    def headers(self) -> dict[str, str]:
+        return {"Allow": self._allow}
+
+
 class ConflictError(RequestError):
     """The request contradicts the present state."""
 
@@ -161,6 +178,21 @@ class UnsupportedMediaError(RequestError):
     status = 415
     slug = "unsupported-media"
     title = "Unsupported media type"
+
+
+class RangeNotSatisfiableError(RequestError):
+    """The `Range` asked for lies beyond the end of the file."""
+
+    status = 416
+    slug = "range-not-satisfiable"
+    title = "No such part of the file"
+
+    def __init__(self, detail: str = "", *, size: int = 0, **extra: Any) -> None:
+        super().__init__(detail, **extra)
+        self._size = size
+
+    def headers(self) -> dict[str, str]:
+        return {"Content-Range": f"bytes */{self._size}"}
 
 
 class UnprocessableError(RequestError):

@@ -274,7 +274,7 @@ class Settings(BaseSettings):
     default_from_email: str = Field(
         "VersaAI Platform <noreply@localhost>",
         title="Sender",
-        description="From address of e-mails whose flow names none.",
+        description="From address of all e-mails.",
     )
 
     # Files
@@ -304,6 +304,16 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         20 * 1024 * 1024, title="File size", description="Bytes of one uploaded file.", ge=1, le=1 << 32
     )
+    max_conversation_files: int = Field(
+        100, title="Files of a conversation", description="Files that visitors may upload into one.", ge=1
+    )
+    max_conversation_file_bytes: int = Field(
+        200 * 1024 * 1024,
+        title="File bytes of a conversation",
+        description="Bytes of all files that visitors upload into one conversation.",
+        ge=1,
+        le=1 << 40,
+    )
     file_link_seconds: int = Field(
         3600,
         title="File link lifetime, s",
@@ -314,7 +324,7 @@ class Settings(BaseSettings):
 
     # Limits
     max_message_chars: int = Field(
-        10_000, title="Message length", description="Characters of one visitor message.", ge=1, le=100_000
+        8_000, title="Message length", description="Characters of one visitor message.", ge=1, le=8_000
     )
     max_request_bytes: int = Field(
         1024 * 1024,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
+import re
+from email.message import Message
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import Path, Request
 from pydantic import Field
 
-from api.dependencies import Parts
+from api.dependencies import Parts, client_address
 from api.fields import Outgoing
 from api.problems import documented, request_id_of
 from api.routing import slice_router
 from core.crypto import token_hash
-from core.errors import NotFoundError, RequestError
-from core.json_values import read_json
+from core.errors import NotFoundError, RequestError, UnsupportedMediaError
+from core.json_values import clean_text, read_json
 from database.public_lookup import callback_of_token
 from database.repositories import CallbackRepository
 from flow_schema.effects import CallbackMessage
@@ -27,6 +30,11 @@ _DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", 
 """Credentials, which have no place in a transcript, and what only the connection needs."""
 _MOST_HEADERS = 50
 _LONGEST_HEADER = 500
+_MOST_FIELDS = 200
+_CHARSETS = re.compile(
+    r"us-ascii|ascii|iso-?8859-?\d{1,2}|latin-?\d|(windows-?|cp)12\d\d|koi8-[ru]|shift-?jis|euc-(jp|kr)"
+    r"|gb2312|gbk|gb18030|big5"
+)
 _BODY = {
     "requestBody": {
         "description": "Any content: JSON as it is, a form as an object, anything else as text.",
@@ -37,15 +45,16 @@ _BODY = {
         },
     }
 }
-_RESPONSES = documented(400, 404, 410, 413, 429, 503)
+_RESPONSES = documented(400, 404, 410, 413, 415, 422, 429, 503)
 
 
 class CallbackReceipt(Outgoing):
     """The conversation has the callback."""
 
-    outcome: Literal["received", "duplicate"] = Field(
+    outcome: Literal["received"] = Field(
+        default="received",
         title="Outcome",
-        description="The conversation has it; `duplicate`: it had it before, with the same content.",
+        description="The conversation has it, for good. The same content again gives the same answer.",
     )
 
 
@@ -93,6 +102,7 @@ async def get_callback(token: Token, request: Request, parts: Parts) -> Callback
 
 
 async def _receive(token: str, request: Request, parts: Parts) -> CallbackReceipt:
+    parts.limits.count(request, "address", client_address(request))
     body = await read_content(request)
     async with parts.database.session() as session:
         row = await callback_of_token(session, token_hash(token))
@@ -112,7 +122,7 @@ async def _receive(token: str, request: Request, parts: Parts) -> CallbackReceip
         raise CallbackUsedError("It came too late, or the address was used before with other content.")
     if row.used_at is None:
         parts.background.run(_mark(parts, row.organization_id, row.id), "mark a callback used")
-    return CallbackReceipt(outcome="duplicate" if reply.outcome == "duplicate" else "received")
+    return CallbackReceipt()
 
 
 def _kept_headers(request: Request) -> dict[str, str]:
@@ -131,19 +141,28 @@ async def _mark(parts: Parts, organization_id: Any, callback_id: str) -> None:
 
 
 async def read_content(request: Request) -> Any:
-    """Return a request's content: JSON, a form's fields, a text, or the query. Raises RequestError."""
+    """Return a request's content: JSON, a form's fields, a text, or the query.
+
+    Forms and texts are read in the charset that the sender declares, JSON always in UTF-8. Raises
+    RequestError, and UnsupportedMediaError for a charset that isn't known.
+    """
     raw = await request.body()
     if not raw:
-        return _fields(request.url.query) or None
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return _fields(request.url.query, "utf-8") or None
+    header = Message()
+    header["Content-Type"] = request.headers.get("content-type", "")
+    media_type = header.get_content_type() if header["Content-Type"] else ""
+    charset = "utf-8" if media_type.endswith("json") else _charset(header.get_param("charset"))
     try:
-        text = raw.decode()
+        text = raw.decode(charset)
     except UnicodeDecodeError as error:
-        raise RequestError(f"The body is not UTF-8: a wrong byte at position {error.start}.") from None
+        raise RequestError(
+            f"The body is not {charset.upper()}: a wrong byte at position {error.start}."
+        ) from None
     if "\0" in text:
         raise RequestError("The body holds a NUL character.")
     if media_type == "application/x-www-form-urlencoded":
-        return _fields(text)
+        return _fields(text, charset)
     looks_like_json = media_type.endswith("json") or (not media_type and text.lstrip()[:1] in {"{", "["})
     if not looks_like_json:
         return text
@@ -153,9 +172,29 @@ async def read_content(request: Request) -> Any:
         raise RequestError(f"The body can't be read as JSON: {error}.") from None
 
 
-def _fields(encoded: str) -> dict[str, Any]:
+def _charset(declared: object) -> str:
+    """Return the codec of a declared charset, UTF-8 by default. Raises UnsupportedMediaError.
+
+    Only families of real charsets: Python also has codecs that are none, and some that take long.
+    """
+    name = str(declared or "utf-8").strip("\"' ").lower().replace("_", "-")
+    if name not in {"utf-8", "utf8"} and not _CHARSETS.fullmatch(name):
+        raise UnsupportedMediaError(f"The charset {name[:40]!r} isn't known here; send UTF-8.")
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise UnsupportedMediaError(f"The charset {name[:40]!r} isn't known here; send UTF-8.") from None
+
+
+def _fields(encoded: str, charset: str) -> dict[str, Any]:
+    try:
+        pairs = parse_qsl(
+            encoded, keep_blank_values=True, encoding=charset, errors="replace", max_num_fields=_MOST_FIELDS
+        )
+    except ValueError:
+        raise RequestError(f"A form or query may have at most {_MOST_FIELDS} fields.") from None
     fields: dict[str, Any] = {}
-    for name, value in parse_qsl(encoded, keep_blank_values=True, max_num_fields=200):
+    for name, value in ((clean_text(name), clean_text(value)) for name, value in pairs):
         known = fields.get(name)
         if known is None:
             fields[name] = value

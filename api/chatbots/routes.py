@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Path, Query, Response
 
 from api.chatbots.schemas import (
+    SLUG_PATTERN,
     ChatbotPage,
     ChatbotView,
     ConversationPage,
@@ -23,7 +25,7 @@ from api.chatbots.service import (
     slug_from,
     version_view,
 )
-from api.dependencies import Parts, Team, as_uuid
+from api.dependencies import Parts, Team
 from api.fields import BotName, Limit
 from api.flows.publishing import MAIN, publish
 from api.problems import documented
@@ -34,10 +36,7 @@ from flow_schema.turns import ConversationStatus
 
 router = slice_router("/chatbots", "chatbots")
 
-Cursor = Annotated[
-    str | None,
-    Query(title="Cursor", description="`next_cursor` of the page before.", max_length=64),
-]
+Cursor = Annotated[UUID | None, Query(title="Cursor", description="`next_cursor` of the page before.")]
 
 
 @router.get(
@@ -48,9 +47,8 @@ Cursor = Annotated[
 )
 async def list_chatbots(parts: Parts, team: Team, cursor: Cursor = None, limit: Limit = 50) -> ChatbotPage:
     """Return the organization's bots, newest first."""
-    before = as_uuid(cursor, "page") if cursor else None
     async with parts.database.session() as session:
-        found = await ChatbotRepository(session, team.organization_id).list(limit=limit + 1, before=before)
+        found = await ChatbotRepository(session, team.organization_id).list(limit=limit + 1, before=cursor)
     shown = found[:limit]
     return ChatbotPage(
         chatbots=[chatbot_view(bot, parts.settings) for bot in shown],
@@ -63,7 +61,7 @@ async def list_chatbots(parts: Parts, team: Team, cursor: Cursor = None, limit: 
     summary="Make a bot",
     response_description="The new bot.",
     status_code=201,
-    responses=documented(400, 401, 409, 413, 422, 429, 503),
+    responses=documented(400, 401, 409, 413, 415, 422, 429, 503),
 )
 async def create_chatbot(request: NewChatbot, parts: Parts, team: Team) -> ChatbotView:
     """Make a bot; it can be talked to once a `main` flow is published. 409 when the slug is taken."""
@@ -109,11 +107,10 @@ async def list_conversations(
     limit: Limit = 50,
 ) -> ConversationPage:
     """Return conversations, newest first, as of their newest write to the tables."""
-    before = as_uuid(cursor, "page") if cursor else None
     async with parts.database.session() as session:
         bot = await find_bot(session, team.organization_id, chatbot_id)
         found = await ConversationRepository(session, team.organization_id).list(
-            chatbot_id=bot.id, status=status, mode=mode, limit=limit + 1, before=before
+            chatbot_id=bot.id, status=status, mode=mode, limit=limit + 1, before=cursor
         )
     shown = found[:limit]
     return ConversationPage(
@@ -132,6 +129,7 @@ async def list_conversations(
         401,
         404,
         413,
+        415,
         422,
         429,
         503,
@@ -170,7 +168,8 @@ async def publish_version(
 
 
 FlowName = Annotated[
-    str | None, Query(title="Flow's name", description="Only versions of this flow.", max_length=64)
+    str | None,
+    Query(title="Flow's name", description="Only versions of this flow.", pattern=SLUG_PATTERN),
 ]
 
 
@@ -189,11 +188,10 @@ async def list_versions(
     limit: Limit = 50,
 ) -> VersionPage:
     """Return a bot's versions, newest first, without their flows."""
-    before = as_uuid(cursor, "page") if cursor else None
     async with parts.database.session() as session:
         bot = await find_bot(session, team.organization_id, chatbot_id)
         found = await FlowVersionRepository(session, team.organization_id).list(
-            bot.id, flow_slug=flow_name, limit=limit + 1, before=before
+            bot.id, flow_slug=flow_name, limit=limit + 1, before=cursor
         )
     shown = found[:limit]
     return VersionPage(

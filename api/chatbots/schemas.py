@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
-from api.fields import Incoming, Outgoing
+from api.fields import Incoming, Outgoing, looks_like_uuid
 from flow_schema.findings import Finding
 from flow_schema.turns import ConversationStatus, Waiting
+from llm.catalogue import PROVIDERS, find_model
+from llm.errors import ModelNotAvailable
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
 LANGUAGE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
@@ -24,6 +26,17 @@ EXAMPLE_FLOW: dict[str, Any] = {
     ],
     "edges": [{"id": "e1", "source": "start", "sourceHandle": "next", "target": "hi"}],
 }
+
+
+def known_model(name: str) -> str:
+    """Return a model's full id for any name that it goes by. Raises ValueError for a name of nobody's."""
+    try:
+        return find_model(name).id
+    except ModelNotAvailable:
+        raise ValueError(
+            f"nobody serves a model named `{name[:100]}`; write it as `provider/model`, with one of "
+            f"{', '.join(PROVIDERS)}"
+        ) from None
 
 
 class NewChatbot(Incoming):
@@ -49,7 +62,8 @@ class NewChatbot(Incoming):
     ai_model: str | None = Field(
         default=None,
         title="Model",
-        description="`provider/model` for its `ai` nodes that name none.",
+        description="For its `ai` nodes that name none: `provider/model`, or a name that only one provider "
+        "has (docs/models.md); kept as `provider/model`.",
         max_length=100,
     )
     system_prompt: str | None = Field(
@@ -61,6 +75,18 @@ class NewChatbot(Incoming):
     max_tokens: int | None = Field(
         default=None, title="Longest answer", description="Tokens, for its `ai` nodes.", ge=1, le=128_000
     )
+
+    @field_validator("slug")
+    @classmethod
+    def _no_id(cls, slug: str | None) -> str | None:
+        if slug is not None and looks_like_uuid(slug):
+            raise ValueError("it looks like a bot's id; choose a name that can't be taken for one")
+        return slug
+
+    @field_validator("ai_model")
+    @classmethod
+    def _served(cls, model: str | None) -> str | None:
+        return None if model is None or not model.strip() else known_model(model)
 
 
 class ChatbotView(Outgoing):

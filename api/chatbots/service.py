@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.chatbots.schemas import ChatbotView, ConversationView, VersionView
 from api.dependencies import as_uuid
+from api.fields import looks_like_uuid
 from core.errors import NotFoundError
 from core.ids import short_id
 from core.settings import Settings
@@ -17,18 +18,11 @@ from database.repositories import ChatbotRepository
 from database.tables import Chatbot, ConversationRow, FlowVersion
 from flow_schema.turns import ConversationStatus, Waiting
 
-_UUID = re.compile(r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$")
-
-
-def is_uuid(text: str) -> bool:
-    """Tell whether a text is a UUID, with or without dashes."""
-    return _UUID.match(text) is not None
-
 
 async def find_bot(session: AsyncSession, organization_id: UUID, name: str) -> Chatbot:
     """Return a bot of the organization by id or slug. Raises NotFoundError."""
     bots = ChatbotRepository(session, organization_id)
-    if is_uuid(name):
+    if looks_like_uuid(name):
         return await bots.get(as_uuid(name, "bot"))
     found = await bots.get_by_slug(name)
     if found is None:
@@ -40,7 +34,7 @@ def slug_from(name: str) -> str:
     """Return a slug for a name: its letters and digits without accents, or a random one."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].rstrip("-")
-    return slug or f"bot-{short_id(6)}"
+    return slug if slug and not looks_like_uuid(slug) else f"bot-{short_id(6)}"
 
 
 def chatbot_view(bot: Chatbot, settings: Settings) -> ChatbotView:

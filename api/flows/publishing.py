@@ -25,8 +25,9 @@ from flow_schema.nodes.ai import AiNode
 from flow_schema.references import templates_used
 from flow_schema.templates import TemplateError, resolve_templates
 from flow_schema.validation import Finding, ValidationContext, has_errors, read_flow, validate
-from llm.catalogue import BUILTIN_MODEL, PROVIDERS
+from llm.catalogue import BUILTIN_MODEL, PROVIDERS, find_model
 from llm.credentials import credentials_from_settings
+from llm.errors import ModelNotAvailable
 from llm.registry import ProviderRegistry
 
 MAIN = "main"
@@ -155,7 +156,7 @@ def with_defaults_of(bot: Chatbot, flow: Flow) -> Flow:
     """Return the flow with the bot's model, instructions and limits where the flow has none of its own."""
     own = flow.settings.ai
     given = {
-        "model": bot.ai_model if bot.ai_model and "/" in bot.ai_model else None,
+        "model": _model_of(bot) if own.model is None else None,
         "instructions": bot.system_prompt,
         "temperature": float(bot.temperature) if bot.temperature is not None else None,
         "max_tokens": bot.max_tokens,
@@ -167,6 +168,19 @@ def with_defaults_of(bot: Chatbot, flow: Flow) -> Flow:
         return flow
     settings = flow.settings.model_copy(update={"ai": own.model_copy(update=missing)})
     return flow.model_copy(update={"settings": settings})
+
+
+def _model_of(bot: Chatbot) -> str | None:
+    """The full id of a bot's model, which may go by a short name such as `llama3-8b-8192`.
+
+    A name of nobody's stays as it is, for `judge` to find.
+    """
+    if not bot.ai_model:
+        return None
+    try:
+        return find_model(bot.ai_model).id
+    except ModelNotAvailable:
+        return bot.ai_model
 
 
 def _invalid(findings: list[Finding]) -> FlowInvalidError:

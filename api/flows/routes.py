@@ -18,7 +18,7 @@ router = slice_router("/flows", "flows")
     "/validate",
     summary="Judge a flow",
     response_description="Every finding, errors first.",
-    responses=documented(400, 401, 404, 413, 422, 429, 503),
+    responses=documented(400, 401, 404, 413, 415, 422, 429, 503),
 )
 async def validate_flow(request: FlowToValidate, parts: Parts, team: Team) -> ValidationReport:
     """Return everything that is wrong with a flow, as publishing would find it. Stores nothing."""

@@ -40,7 +40,7 @@ async def list_response_templates(parts: Parts, team: Team) -> TemplateList:
     summary="Store a response template",
     response_description="Stored.",
     status_code=204,
-    responses=documented(400, 401, 413, 422, 429, 503),
+    responses=documented(400, 401, 413, 415, 422, 429, 503),
 )
 async def put_response_template(slug: Slug, request: TemplateText, parts: Parts, team: Team) -> Response:
     """Store or replace a text. Versions already published keep the text they were published with.

@@ -9,7 +9,7 @@ from fastapi import Path, Response
 from api.dependencies import Parts, Team
 from api.problems import documented
 from api.routing import slice_router
-from api.secrets.schemas import NAME_PATTERN, SecretList, SecretValue, SecretView
+from api.secrets.schemas import NAME_PATTERN, RESERVED_NAME, SecretList, SecretValue, SecretView
 from core.errors import NotFoundError, UnprocessableError
 from database.repositories import SecretRepository
 
@@ -53,15 +53,17 @@ async def get_secret(name: Name, parts: Parts, team: Team) -> SecretView:
     summary="Store a secret",
     response_description="Stored.",
     status_code=204,
-    responses=documented(400, 401, 413, 422, 429, 503),
+    responses=documented(400, 401, 413, 415, 422, 429, 503),
 )
 async def put_secret(name: Name, request: SecretValue, parts: Parts, team: Team) -> Response:
     """Store or replace a value. Flows use it from the next call on."""
-    value = request.value.get_secret_value()
-    if "\0" in value:
-        raise UnprocessableError("A secret can't hold NUL characters.")
+    if name == RESERVED_NAME:
+        raise UnprocessableError(
+            f"`secrets.{name}` always means the address of a waiting step; give the secret another name.",
+            errors=[{"detail": "it is taken by the platform", "pointer": "path.name", "code": "reserved"}],
+        )
     async with parts.database.session() as session:
-        await SecretRepository(session, team.organization_id).set(name, value)
+        await SecretRepository(session, team.organization_id).set(name, request.value)
     return Response(status_code=204)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field
 
 from api.fields import Incoming, Outgoing
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+
+RESERVED_NAME = "callback_url"
+"""What a waiting step calls its own address in its request."""
 
 
 class SecretValue(Incoming):
@@ -14,8 +17,13 @@ class SecretValue(Incoming):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"value": "s3cr3t"}]})
 
-    value: SecretStr = Field(
-        title="Value", description="Encrypted at rest, never shown again.", min_length=1, max_length=20_000
+    value: str = Field(
+        title="Value",
+        description="Encrypted at rest, never shown again.",
+        min_length=1,
+        max_length=20_000,
+        repr=False,
+        json_schema_extra={"format": "password", "writeOnly": True},
     )
 
 

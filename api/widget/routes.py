@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import orjson
@@ -9,8 +10,8 @@ from fastapi import Depends, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from api.dependencies import BearerToken, IdempotencyKey, Parts, client_address
-from api.fields import After, BotName, Identifier, Limit, TranscriptMessage, message_json
-from api.problems import documented, request_id_of
+from api.fields import MOST_MESSAGES, After, BotName, Identifier, Limit, TranscriptMessage, message_json
+from api.problems import documented
 from api.routing import slice_router
 from api.tokens import Visitor
 from api.widget.events import EventFeed
@@ -29,10 +30,11 @@ from api.widget.schemas import (
     WidgetStatus,
 )
 from api.widget.service import Origin, chat, chat_response, given_id, visitor_of
-from flow_schema.turns import MAX_INPUT_TEXT, MAX_PENDING
+from flow_schema.turns import MAX_PENDING
 
 router = slice_router("/widget", "widget")
 _MAX_FILES = 10
+_CURSOR = re.compile(r"[0-9]{1,10}")
 
 
 @router.get(
@@ -41,8 +43,9 @@ _MAX_FILES = 10
     response_description="The bots that can be talked to.",
     responses=documented(429, 503),
 )
-async def list_public_bots(parts: Parts) -> PublicBots:
+async def list_public_bots(request: Request, parts: Parts) -> PublicBots:
     """Return the bots that anybody may talk to, by name."""
+    parts.limits.count(request, "address", client_address(request))
     bots = await parts.bots.published()
     return PublicBots(
         platform=parts.settings.app_name,
@@ -70,7 +73,7 @@ async def get_widget_config(
     chatbot_id: BotName, request: Request, response: Response, parts: Parts
 ) -> WidgetConfig:
     """Return what a chat client needs before a conversation: name, languages, triggers, limits."""
-    response.headers.update(parts.limits.hit("address", client_address(request)))
+    parts.limits.count(request, "address", client_address(request))
     response.headers["Cache-Control"] = "public, max-age=5"
     bot = await parts.bots.find(chatbot_id)
     flow = bot.deployed()
@@ -83,7 +86,7 @@ async def get_widget_config(
         languages=list(flow.languages),
         triggers=list(flow.triggers),
         limits=WidgetLimits(
-            max_text=min(MAX_INPUT_TEXT, parts.settings.max_message_chars),
+            max_text=parts.settings.max_message_chars,
             max_upload_bytes=parts.settings.max_upload_bytes,
             max_files=_MAX_FILES,
             max_pending=MAX_PENDING,
@@ -97,11 +100,9 @@ async def get_widget_config(
     response_description="Whether a message sent now would be answered.",
     responses=documented(404, 422, 429, 503),
 )
-async def get_widget_status(
-    chatbot_id: BotName, request: Request, response: Response, parts: Parts
-) -> WidgetStatus:
+async def get_widget_status(chatbot_id: BotName, request: Request, parts: Parts) -> WidgetStatus:
     """Tell whether the bot is published and somebody is there to run it."""
-    response.headers.update(parts.limits.hit("address", client_address(request)))
+    parts.limits.count(request, "address", client_address(request))
     bot = await parts.bots.find(chatbot_id)
     published = bot.active and bot.flow is not None
     accepting = published and await parts.presence.accepting()
@@ -121,6 +122,7 @@ async def get_widget_status(
         409,
         410,
         413,
+        415,
         422,
         429,
         503,
@@ -145,18 +147,13 @@ async def send_chat_message(
     the same answer. The id of an opening's message stands for the conversation while it can be repeated:
     keep it as secret as the token.
     """
-    origin = Origin(
-        address=client_address(request),
-        user_agent=request.headers.get("user-agent", "")[:300],
-        request_id=request_id_of(request),
-    )
     answer = await chat(
         parts,
         chatbot_id,
         body,
         given_id(body.message_id, idempotency_key, "message_id"),
         body.token or bearer,
-        origin,
+        Origin.of(request, parts),
     )
     return chat_response(answer)
 
@@ -180,7 +177,7 @@ async def _visitor(
     bearer: BearerToken,
     token: TokenQuery = None,
 ) -> Visitor:
-    parts.limits.hit("address", client_address(request))
+    parts.limits.count(request, "address", client_address(request))
     return await visitor_of(parts, chatbot_id, bearer or token, conversation_id)
 
 
@@ -252,8 +249,9 @@ async def follow_visitor_events(
         Header(
             alias="Last-Event-ID",
             title="Last event",
-            description="Sent by browsers when they connect again; goes before `after`.",
-            max_length=20,
+            description="Sent by browsers when they connect again; goes before `after`, unless it is no `id` "
+            "of an event.",
+            max_length=100,
         ),
     ] = None,
 ) -> EventStream:
@@ -264,7 +262,8 @@ async def follow_visitor_events(
     text that is being written; the message with the same `stream_id` replaces it. A client that connects in
     the middle gets the text so far. Comments come every 15 seconds.
     """
-    cursor = int(last_event_id) if last_event_id and last_event_id.isdigit() else after
+    known = last_event_id is not None and _CURSOR.fullmatch(last_event_id)
+    cursor = min(int(last_event_id), MOST_MESSAGES) if last_event_id and known else after
     feed = EventFeed(parts, visitor, cursor)
     return EventStream(feed.stream(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 

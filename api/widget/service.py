@@ -9,10 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dependencies import as_uuid
+from api.dependencies import as_uuid, client_address
 from api.fields import message_json
+from api.problems import request_id_of
+from api.rate_limits import RateLimits
 from api.resources import Resources
 from api.tokens import Visitor
 from api.widget.schemas import ChatRequest
@@ -36,14 +39,30 @@ _MESSAGE_ID = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 class Origin:
     """What is known of a request beside its body."""
 
-    address: str
-    user_agent: str
+    request: Request
+    limits: RateLimits
     request_id: str | None
+
+    @classmethod
+    def of(cls, request: Request, parts: Resources) -> Origin:
+        """Return the origin of a request, counted against its address's limit. Raises TooFastError."""
+        parts.limits.count(request, "address", client_address(request))
+        return cls(request, parts.limits, request_id_of(request))
+
+    @property
+    def user_agent(self) -> str:
+        """What the client calls itself, in characters that tables can hold."""
+        given = self.request.headers.get("user-agent", "")[:300]
+        return given if given.isprintable() else "".join(sign for sign in given if sign.isprintable())
+
+    def count(self, conversation_id: UUID) -> None:
+        """Count the request against its conversation's limit. Raises TooFastError."""
+        self.limits.count(self.request, "conversation", conversation_id.hex)
 
 
 @dataclass(frozen=True)
 class ChatAnswer:
-    """What to answer: status and body; `headers` are those of the rate limits."""
+    """What to answer."""
 
     status: int
     body: dict[str, Any]
@@ -73,7 +92,7 @@ async def chat(
     parts: Resources, bot_name: str, request: ChatRequest, message_id: str, token: str | None, origin: Origin
 ) -> ChatAnswer:
     """Give one input to its conversation, opening it if need be, and return the answer."""
-    headers = parts.limits.hit("address", origin.address)
+    _check_length(request.input, parts.settings.max_message_chars)
     if token:
         visitor = parts.tokens.read(token)
         if (
@@ -82,13 +101,28 @@ async def chat(
         ):
             raise PermissionDeniedError("The visitor token belongs to another conversation.")
         await _same_bot(parts, bot_name, visitor)
-        headers |= parts.limits.hit("conversation", visitor.conversation_id.hex)
-        return await _go_on(parts, visitor, request.input, message_id, origin, headers)
+        origin.count(visitor.conversation_id)
+        return await _go_on(parts, visitor, request.input, message_id, origin)
     if not isinstance(request.input, StartInput | TextInput):
         raise AuthenticationError(
             "This input needs the visitor token of a conversation; open one with a `start` input."
         )
-    return await _open(parts, bot_name, request, message_id, origin, headers)
+    return await _open(parts, bot_name, request, message_id, origin)
+
+
+def _check_length(given: VisitorInput, most: int) -> None:
+    text = given.text if isinstance(given, StartInput | TextInput) else None
+    if text is not None and len(text) > most:
+        raise UnprocessableError(
+            f"A message may have at most {most} characters.",
+            errors=[
+                {
+                    "detail": f"it should have at most {most} characters",
+                    "pointer": "/input/text",
+                    "code": "string_too_long",
+                }
+            ],
+        )
 
 
 async def _go_on(
@@ -97,7 +131,6 @@ async def _go_on(
     given: VisitorInput,
     message_id: str,
     origin: Origin,
-    headers: dict[str, str],
 ) -> ChatAnswer:
     files = await _files(parts, visitor, given) if isinstance(given, FilesInput) else []
     message = VisitorMessage(message_id=message_id, input=given, files=files, request_id=origin.request_id)
@@ -112,7 +145,7 @@ async def _go_on(
         if visitor.is_half_spent(time.time())
         else None
     )
-    return _answer(parts, visitor.conversation_id, reply, renewed, headers)
+    return _answer(parts, visitor.conversation_id, reply, renewed)
 
 
 async def _open(
@@ -121,7 +154,6 @@ async def _open(
     request: ChatRequest,
     message_id: str,
     origin: Origin,
-    headers: dict[str, str],
 ) -> ChatAnswer:
     bot = await parts.bots.find(bot_name)
     conversation_id = parts.tokens.opening_id(bot.id, message_id)
@@ -151,7 +183,7 @@ async def _open(
     except (ConversationClosedError, AnsweredElsewhereError) as error:
         reply = await _from_tables(parts, bot.organization_id, conversation_id, message, error)
     token = parts.tokens.issue(conversation_id, bot.id, bot.organization_id)
-    return _answer(parts, conversation_id, reply, token, headers)
+    return _answer(parts, conversation_id, reply, token)
 
 
 def _text_of(given: VisitorInput) -> str | None:
@@ -211,7 +243,6 @@ def _answer(
     conversation_id: UUID,
     reply: TurnReply | Accepted,
     token: str | None,
-    headers: dict[str, str],
 ) -> ChatAnswer:
     if isinstance(reply, Accepted):
         parts.background.run(_announce_late(parts, conversation_id, reply), "announce a late reply")
@@ -224,13 +255,13 @@ def _answer(
                 "retry_after_ms": _RETRY_AFTER_MS,
                 "token": token,
             },
-            headers | {"Retry-After": "2"},
+            {"Retry-After": "2"},
         )
     announce(parts, conversation_id, reply)
     body = reply.model_dump(mode="json", exclude={"messages", "input_hash"})
     body["messages"] = [message_json(message, parts.tokens) for message in reply.messages]
     body["token"] = token
-    return ChatAnswer(200, body, headers)
+    return ChatAnswer(200, body, {})
 
 
 def announce(parts: Resources, conversation_id: UUID, reply: TurnReply) -> None:

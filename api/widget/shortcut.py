@@ -13,8 +13,6 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Match
 from starlette.types import Message, Receive, Scope, Send
 
-from api.dependencies import client_address
-from api.problems import request_id_of
 from api.widget.schemas import ChatRequest
 from api.widget.service import Origin, chat, chat_response, given_id
 from core.json_values import read_json
@@ -42,19 +40,15 @@ class ChatShortcut(BaseRoute):
             scope[_TAKEN] = True
             await scope["app"].router(scope, _first(body, receive), send)
             return
-        origin = Origin(
-            address=client_address(request),
-            user_agent=request.headers.get("user-agent", "")[:300],
-            request_id=request_id_of(request),
-        )
+        parts = request.app.state.resources
         bearer = request.headers.get("authorization", "")[len("Bearer ") :] or None
         answer = await chat(
-            request.app.state.resources,
+            parts,
             request.path_params["chatbot_id"],
             plain,
             given_id(plain.message_id, None, "message_id"),
             plain.token or bearer,
-            origin,
+            Origin.of(request, parts),
         )
         await chat_response(answer)(scope, receive, send)
 

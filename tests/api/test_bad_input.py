@@ -190,7 +190,7 @@ async def test_unknown_places(visitor: httpx2.AsyncClient, method: str, path: st
         ("POST", f"/api/v1/conversations/{uuid4()}/messages", {"text": " ", "action_id": "abcdefgh"}, 422),
         ("POST", f"/api/v1/conversations/{uuid4()}/actions", {"action": {"kind": "explode"}}, 422),
         ("GET", "/api/v1/chatbots/nobody", None, 404),
-        ("GET", "/api/v1/chatbots?cursor=zzz", None, 404),
+        ("GET", "/api/v1/chatbots?cursor=zzz", None, 422),
         ("POST", "/api/v1/chatbots", {"name": ""}, 422),
         ("POST", "/api/v1/chatbots", {"name": "x", "slug": "Not A Slug"}, 422),
         ("POST", "/api/v1/chatbots/nobody/versions", {"flow": {}}, 404),
