@@ -86,7 +86,11 @@ async def test_models_are_known_and_set_up(
     assert (answer, [item["code"] for item in findings]) == (status, codes)
 
 
-async def test_the_bots_own_defaults_are_judged_where_they_are_used(team: httpx2.AsyncClient) -> None:
+async def test_the_bots_own_defaults_are_judged_where_they_are_used(
+    team: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's name is from before names were checked when a bot is made."""
+    monkeypatch.setattr("api.chatbots.schemas.known_model", lambda name: name)
     bot = await made(team, ai_model="nope/x", system_prompt="Ayuda a {{ customer }}. {{ 1 + }}")
     status, findings = await published(team, bot, asking())
     assert status == 422
