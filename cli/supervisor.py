@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -27,8 +28,12 @@ from core.settings import child_environment
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_BACK_OFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+_PAUSES_AFTER_FAILED_STARTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
+_PAUSES_AFTER_DEATHS = (0.0, 0.0, 0.5, 1.0, 2.0)
+"""For a part that served before it died: somebody waits for it."""
 _STEADY_SECONDS = 60.0
+_PRIVATE = 0o077
+"""The umask of every part."""
 _PROBE_SECONDS = 0.05
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
@@ -95,7 +100,7 @@ class Supervisor:
         Raises PartFailedError when it fails.
         """
         log = self._log_of(name)
-        with log.open("ab") as output:
+        with _private(log) as output:
             child = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -104,6 +109,7 @@ class Supervisor:
                 env=child_environment(environment),
                 start_new_session=True,
                 preexec_fn=_die_with_parent(os.getpid()),
+                umask=_PRIVATE,
             )
         try:
             text, _ = await child.communicate()
@@ -132,7 +138,7 @@ class Supervisor:
         if part.prepare is not None:
             part.prepare()
         log = self._log_of(part.name)
-        with log.open("ab") as output:
+        with _private(log) as output:
             child = await asyncio.create_subprocess_exec(
                 *part.command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -145,6 +151,7 @@ class Supervisor:
                 user=part.user,
                 group=part.user,
                 extra_groups=None if part.user is None else [],
+                umask=_PRIVATE,
             )
         self._children[part.name] = child
         self._state.parts[part.name] = ProcessRecord(child.pid, _created(child.pid), str(log), restarts)
@@ -166,17 +173,17 @@ class Supervisor:
 
     async def _watch(self, part: Part) -> None:
         restarts = 0
-        failures = 0
+        deaths = 0
         while True:
             born = time.monotonic()
             code = await self._children[part.name].wait()
-            failures = 0 if time.monotonic() - born > _STEADY_SECONDS else failures
+            deaths = 1 if time.monotonic() - born > _STEADY_SECONDS else deaths + 1
+            failed_starts = 0
             self._progress.notice(
                 f"! {part.title} {_describe_exit(code)}; restarting. Log: {self._log_of(part.name)}", "yellow"
             )
             while True:
-                await asyncio.sleep(_BACK_OFF_SECONDS[min(failures, len(_BACK_OFF_SECONDS) - 1)])
-                failures += 1
+                await asyncio.sleep(pause_before_start(deaths, failed_starts))
                 restarts += 1
                 begin = time.monotonic()
                 try:
@@ -185,6 +192,7 @@ class Supervisor:
                 except (PartFailedError, OSError) as error:
                     self._progress.notice(f"! {error}", "red")
                     await self._end(part, self._children.get(part.name))
+                    failed_starts += 1
                     continue
                 self._progress.notice(
                     f"✓ {part.title} is back after {time.monotonic() - begin:.1f} s "
@@ -222,6 +230,17 @@ class Supervisor:
         return PartFailedError(f"{part.title} {reason}:\n{_tail(log)}\nLog: {log}")
 
 
+def pause_before_start(deaths: int, failed_starts: int) -> float:
+    """Return the seconds to wait before a part is started again.
+
+    `deaths` came in short succession, each after the part had served; `failed_starts` since the last.
+    """
+    pauses, count = (
+        (_PAUSES_AFTER_FAILED_STARTS, failed_starts) if failed_starts else (_PAUSES_AFTER_DEATHS, deaths - 1)
+    )
+    return pauses[min(count, len(pauses) - 1)]
+
+
 def stop_leftovers(state: RunningState) -> list[str]:
     """Kill the processes that an earlier supervisor recorded and left behind; return their names.
 
@@ -244,6 +263,11 @@ def stop_leftovers(state: RunningState) -> list[str]:
 def own_record() -> ProcessRecord:
     """Return the record of this process, for state.json."""
     return ProcessRecord(os.getpid(), _created(os.getpid()), "")
+
+
+def _private(log: Path) -> BinaryIO:
+    """Open a log to add to it; nobody but its owner reads it."""
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def _created(pid: int) -> float:

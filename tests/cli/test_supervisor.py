@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from cli.installation import Installation, ProcessRecord, RunningState
 from cli.progress import Progress
-from cli.supervisor import PartFailedError, Supervisor, own_record, stop_leftovers
+from cli.supervisor import PartFailedError, Supervisor, own_record, pause_before_start, stop_leftovers
 from tests.cli.conftest import MakePart
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,10 +77,20 @@ async def test_a_killed_part_is_restarted_and_reported(scene: Scene, make_part: 
 
 async def test_a_part_is_restarted_again_and_again(scene: Scene, make_part: MakePart) -> None:
     await scene.supervisor.start(make_part("engine"))
-    for count in (1, 2, 3):
+    begin = time.monotonic()
+    for count in range(1, 7):
         os.kill(scene.pid("engine"), signal.SIGKILL)
         await until(lambda count=count: f"(restart {count}," in scene.output.getvalue())  # type: ignore[misc]
     assert alive(scene.pid("engine"))
+    assert time.monotonic() - begin < 12  # somebody waits for a part that comes back each time
+
+
+def test_only_failed_starts_are_put_off_for_long() -> None:
+    deaths = [pause_before_start(count, 0) for count in range(1, 12)]
+    assert (deaths[:2], max(deaths)) == ([0, 0], 2)
+    failures = [pause_before_start(1, count) for count in range(1, 12)]
+    assert failures == sorted(failures)
+    assert failures[-1] == 10
 
 
 async def test_parts_stop_in_reverse_order(scene: Scene, make_part: MakePart, tmp_path: Path) -> None:
