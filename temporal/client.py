@@ -12,16 +12,23 @@ from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
     GetSystemInfoRequest,
+    ListWorkersRequest,
 )
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from core.errors import UnavailableError
 from core.settings import Settings
 
 _PROBE_TIMEOUT = timedelta(seconds=3)
+HEARTBEAT_INTERVAL = timedelta(seconds=1)
+"""How often our workers tell the server that they live."""
+_SILENT = timedelta(seconds=5)
+"""A worker that has told nothing for so long is gone, by its own clock."""
+_WORKERS_PAGE = 1000
 
 
 async def connect(
@@ -30,12 +37,13 @@ async def connect(
     data_converter: DataConverter = pydantic_data_converter,
     interceptors: Sequence[Interceptor] = (),
     lazy: bool = False,
+    runtime: Runtime | None = None,
 ) -> Client:
     """Connect to the configured Temporal server and namespace.
 
     `data_converter` is the plain pydantic one unless the caller brings one with a codec; `lazy` postpones
-    the connection to the first call, so that a process starts before its server does. Raises
-    UnavailableError when nothing answers.
+    the connection to the first call, so that a process starts before its server does; `runtime` takes the
+    place of the SDK's default one. Raises UnavailableError when nothing answers.
     """
     api_key = settings.temporal_api_key.get_secret_value()
     try:
@@ -47,6 +55,7 @@ async def connect(
             data_converter=data_converter,
             interceptors=interceptors,
             lazy=lazy,
+            runtime=runtime,
         )
     except RuntimeError as error:
         raise UnavailableError(
@@ -105,9 +114,10 @@ async def register_search_attributes(client: Client, wanted: Sequence[tuple[str,
 
 
 async def poller_identities(client: Client, task_queue: str) -> list[str]:
-    """Return the identities (`pid@host` by default) of workers that polled a queue in the last minute.
+    """Return the identities (`pid@host` by default) of the workers that serve a queue.
 
-    Workflow and activity pollers count alike.
+    Workflow and activity pollers count alike. The server remembers who polled for some minutes: one that has
+    polled in the last minute counts, unless it sends heartbeats and has stopped to.
     """
     identities: set[str] = set()
     oldest = datetime.now(UTC) - timedelta(minutes=1)
@@ -123,7 +133,30 @@ async def poller_identities(client: Client, task_queue: str) -> list[str]:
             for poller in answer.pollers
             if poller.last_access_time.ToDatetime(tzinfo=UTC) >= oldest
         )
-    return sorted(identities)
+    if not identities:
+        return []
+    heard = await _last_heartbeats(client, task_queue)
+    silent = datetime.now(UTC) - _SILENT
+    return sorted(identity for identity in identities if heard.get(identity, silent) >= silent)
+
+
+async def _last_heartbeats(client: Client, task_queue: str) -> dict[str, datetime]:
+    """When each worker of a queue last told that it lives; empty where the server doesn't know."""
+    try:
+        answer = await client.workflow_service.list_workers(
+            ListWorkersRequest(
+                namespace=client.namespace, page_size=_WORKERS_PAGE, query=f"TaskQueue='{task_queue}'"
+            ),
+            timeout=_PROBE_TIMEOUT,
+        )
+    except RPCError:
+        return {}
+    heard: dict[str, datetime] = {}
+    for worker in (info.worker_heartbeat for info in answer.workers_info):
+        if worker.task_queue == task_queue:
+            told = worker.heartbeat_time.ToDatetime(tzinfo=UTC)
+            heard[worker.worker_identity] = max(told, heard.get(worker.worker_identity, told))
+    return heard
 
 
 def _indexed_type(kind: str) -> IndexedValueType.ValueType:

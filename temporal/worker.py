@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -25,7 +26,7 @@ from core.errors import UnavailableError
 from core.logging import get_logger
 from core.settings import Settings
 from flow_schema.effects import CONVERSATION_QUEUE, EFFECTS_QUEUE
-from temporal.client import connect
+from temporal.client import HEARTBEAT_INTERVAL, connect
 from temporal.converter import data_converter
 from temporal.runner import ConversationRunner
 
@@ -174,9 +175,10 @@ async def run_worker(
 
 async def _connected(settings: Settings, stop: asyncio.Event) -> Client | None:
     delay = _FIRST_DELAY
+    runtime = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=HEARTBEAT_INTERVAL)
     while not stop.is_set():
         try:
-            return await connect(settings, data_converter=data_converter())
+            return await connect(settings, data_converter=data_converter(), runtime=runtime)
         except UnavailableError as error:
             _log.warning("Temporal does not answer yet", reason=error.detail, retry_in=delay)
         with suppress(TimeoutError):

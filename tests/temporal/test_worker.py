@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -219,6 +221,32 @@ async def test_the_process_serves_both_queues_until_it_is_told_to_stop(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_killed_worker_is_soon_missed(database: Database, temporal_server: str) -> None:
+    """The server itself remembers its polls for minutes."""
+    settings = {"DATABASE_URL": database.url, "VERSAAI_TEMPORAL_ADDRESS": temporal_server}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", "worker"), env={**os.environ, **settings, "SECRET_KEY": "k" * 40}
+    )
+    client = await connect(Settings(temporal_address=temporal_server))
+
+    async def serves() -> bool:
+        identities = await poller_identities(client, EFFECTS_QUEUE)
+        return any(identity.startswith(f"{process.pid}@") for identity in identities)
+
+    try:
+        async with asyncio.timeout(30):
+            while not await serves():
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(3)
+        assert await serves()
+    finally:
+        process.kill()
+        await process.wait()
+    async with asyncio.timeout(15):
+        while await serves():
+            await asyncio.sleep(0.2)
 
 
 async def test_a_worker_that_can_not_work_says_so(temporal_server: str, database: Database) -> None:
