@@ -6,7 +6,8 @@
       lock          held by the running `versaai up`
       secrets.json  0600: secret key, first API key, the embedded database's password and address
       state.json    0600: process ids, ports and addresses, rewritten whenever one changes
-      logs/ postgres/ temporal/ files/
+      logs/ temporal/ files/    0700, and all that is written there is its owner's alone
+      postgres/     0700, of a system user's own where `versaai up` runs as root
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,10 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from pydantic import SecretStr
 
 from core.errors import ConfigurationError
 from core.ids import random_token
 from core.settings import Settings, load_settings
+
+_PRIVATE_FOLDERS = ("logs", "temporal", "files")
+_ANY_KEY = SecretStr("-" * 32)
 
 
 class AlreadyRunningError(ConfigurationError):
@@ -68,7 +72,7 @@ class RunningState:
 
 
 class Installation:
-    """A data folder. Making one creates the folder, readable by its owner alone where it holds secrets."""
+    """A data folder; what it holds is its owner's alone."""
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir.absolute()
@@ -81,7 +85,11 @@ class Installation:
     def create(self) -> None:
         """Make the folders. Raises ConfigurationError when the place can't be written."""
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in _PRIVATE_FOLDERS:
+                private = self.folder / name
+                private.mkdir(mode=0o700, exist_ok=True)
+                private.chmod(0o700)
         except OSError as error:
             raise ConfigurationError(
                 f"The data folder {self.folder} can't be made ({error.strerror}); give another --data-dir."
@@ -155,46 +163,24 @@ class Installation:
         return {**self.read_state().environment, **self.read_secrets()}
 
 
+def find_data_dir() -> Path:
+    """Return the data folder that the settings name, and judge every setting but the secret key on the way.
+
+    The key may lie in that folder, so that its absence from the environment is no fault yet. Raises
+    pydantic's ValidationError.
+    """
+    return Settings(secret_key=_ANY_KEY).data_dir
+
+
 def command_settings(data_dir: Path | None = None) -> Settings:
     """Return the settings for a command: the environment first, then those of the installation beside it.
 
     `data_dir` defaults to VERSAAI_DATA_DIR, else `.versaai`; `get_settings` returns the same from here on.
     """
-    folder = data_dir if data_dir is not None else load_settings({}).data_dir
+    folder = data_dir if data_dir is not None else find_data_dir()
     fallback = Installation(folder).fallback_environment()
     fallback.setdefault("VERSAAI_DATA_DIR", str(folder))
     return load_settings(fallback)
-
-
-def choose_port(name: str, given: int | None, candidates: list[int], host: str = "127.0.0.1") -> int:
-    """Return the port for a part: the given one, else the first free candidate, else any free one.
-
-    Raises ConfigurationError when a given port is taken.
-    """
-    if given is not None:
-        if given != 0 and not port_is_free(given, host):
-            raise ConfigurationError(
-                f"Port {given} for {name} is taken; stop what listens there (`ss -ltnp`) or give another."
-            )
-        candidates = [given]
-    for port in candidates:
-        if port != 0 and port_is_free(port, host):
-            return port
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
-    return int(port)
-
-
-def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Tell whether a listener could bind the port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -55,6 +55,23 @@ def _root() -> None:
     """Keep commands named even when only one is registered."""
 
 
+def _explained(error: Exception) -> bool:
+    """Say what is wrong where that is a matter of settings or servers, not of the program."""
+    from pydantic import ValidationError
+    from rich.console import Console
+
+    from cli.failures import print_failure
+    from core.errors import VersaError
+    from core.settings import Settings
+
+    if isinstance(error, VersaError) or (
+        isinstance(error, ValidationError) and error.title == Settings.__name__
+    ):
+        print_failure(Console(stderr=True), error)
+        return True
+    return False
+
+
 def main() -> None:
     """Run the command line, and leave without the interpreter's teardown.
 
@@ -70,8 +87,9 @@ def main() -> None:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except KeyboardInterrupt:
         code = 130
-    except Exception:
-        logging.getLogger("versaai").exception("the command failed")
+    except Exception as error:
+        if not _explained(error):
+            logging.getLogger("versaai").exception("the command failed")
     finally:
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
-from cli.installation import Installation
+from cli.failures import judge_storage_url, print_failure
+from cli.installation import Installation, find_data_dir
 from cli.platform_parts import Platform, PlatformOptions
 from cli.progress import Progress
 from cli.supervisor import Supervisor, own_record, stop_leftovers
 from core.errors import VersaError
 from core.settings import load_settings
 
+_LAST_PORT = 65_535
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -29,20 +32,31 @@ def up(
         bool, typer.Option("--demo", help="Publish the demo bots and serve what they call.")
     ] = False,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of data and logs. [default: VERSAAI_DATA_DIR, else .versaai]")
+        Path | None,
+        typer.Option(help="Folder of data and logs. \\[default: VERSAAI_DATA_DIR, else .versaai]"),
     ] = None,
     host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
     api_port: Annotated[
-        int | None, typer.Option(help="Port of the API. [default: 8000, else a free one]")
+        int | None,
+        typer.Option(min=0, max=_LAST_PORT, help="Port of the API. \\[default: 8000, else a free one]"),
     ] = None,
     temporal_port: Annotated[
-        int | None, typer.Option(help="Port of the embedded Temporal. [default: 7233, else a free one]")
+        int | None,
+        typer.Option(
+            min=0, max=_LAST_PORT, help="Port of the embedded Temporal. \\[default: 7233, else a free one]"
+        ),
     ] = None,
     ui_port: Annotated[
-        int | None, typer.Option(help="Port of Temporal's Web UI. [default: 8233, else a free one]")
+        int | None,
+        typer.Option(
+            min=0, max=_LAST_PORT, help="Port of Temporal's Web UI. \\[default: 8233, else a free one]"
+        ),
     ] = None,
     postgres_port: Annotated[
-        int | None, typer.Option(help="Port of the embedded PostgreSQL. [default: 5432, else a free one]")
+        int | None,
+        typer.Option(
+            min=0, max=_LAST_PORT, help="Port of the embedded PostgreSQL. \\[default: 5432, else a free one]"
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Worker processes.")] = 1,
     api_processes: Annotated[int, typer.Option(min=0, max=64, help="API processes, on one port.")] = 1,
@@ -53,7 +67,10 @@ def up(
         str | None, typer.Option(help="Use this Temporal server (host:port) in place of the embedded one.")
     ] = None,
     temporal_namespace: Annotated[
-        str | None, typer.Option(help="Temporal namespace. [default: default]")
+        str | None, typer.Option(help="Temporal namespace. \\[default: default]")
+    ] = None,
+    temporal_ui_url: Annotated[
+        str | None, typer.Option(help="Address of that server's Web UI, for links.")
     ] = None,
     storage_url: Annotated[
         str | None, typer.Option(help="Keep files here (file:///folder or s3://bucket/prefix).")
@@ -77,17 +94,19 @@ def up(
         postgres_url=postgres_url,
         temporal_address=temporal_address,
         temporal_namespace=temporal_namespace,
+        temporal_ui_url=temporal_ui_url,
         storage_url=storage_url,
     )
-    settings = load_settings({})
-    installation = Installation(data_dir if data_dir is not None else settings.data_dir)
     try:
+        folder = find_data_dir()
+        if storage_url is not None:
+            judge_storage_url(storage_url)
+        installation = Installation(data_dir if data_dir is not None else folder)
         installation.create()
         with installation.locked():
             asyncio.run(_run(installation, options, console, as_json))
-    except VersaError as error:
-        console.print(f"[red]{error.title}.[/red]", highlight=False)
-        console.print(error.detail, highlight=False, markup=False, soft_wrap=True)
+    except (VersaError, ValidationError) as error:
+        print_failure(console, error)
         raise typer.Exit(1) from None
 
 
@@ -100,7 +119,8 @@ async def _run(installation: Installation, options: PlatformOptions, console: Co
     state.addresses.clear()
     state.supervisor = own_record()
     supervisor = Supervisor(installation, state, progress)
-    platform = Platform(installation, options, state, supervisor, progress, load_settings({}))
+    settings = load_settings({"SECRET_KEY": installation.ensure_secrets()["SECRET_KEY"]})
+    platform = Platform(installation, options, state, supervisor, progress, settings)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -122,7 +142,7 @@ async def _run(installation: Installation, options: PlatformOptions, console: Co
             await waiting
     finally:
         waiting.cancel()
-        with progress.step("Stopping"):
+        with progress.step("Stopping") if state.parts else contextlib.nullcontext():
             await supervisor.stop()
             platform.close()
         state.supervisor = None
@@ -133,7 +153,7 @@ def down(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the platform to stop.")] = None,
 ) -> None:
     """Stop the platform that runs on a data folder."""
-    folder = data_dir if data_dir is not None else load_settings({}).data_dir
+    folder = data_dir if data_dir is not None else find_data_dir()
     installation = Installation(folder)
     state = installation.read_state()
     process = state.supervisor.process() if state.supervisor else None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cli.installation import (
     AlreadyRunningError,
     Installation,
     ProcessRecord,
     RunningState,
-    choose_port,
-    port_is_free,
+    find_data_dir,
 )
 from core.errors import ConfigurationError
 
@@ -82,15 +81,18 @@ def test_state_holds_no_secret(installation: Installation) -> None:
     assert json.loads(text)["environment"] == {"VERSAAI_DATA_DIR": "x"}
 
 
-def test_taken_ports_are_avoided_unless_given() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert not port_is_free(port)
-        chosen = choose_port("the API", None, [port])
-        assert chosen != port
-        assert port_is_free(chosen)
-        with pytest.raises(ConfigurationError, match=str(port)):
-            choose_port("the API", port, [8000])
-    assert choose_port("the API", port, []) == port
+def test_what_it_holds_is_its_owners_alone(installation: Installation) -> None:
+    (installation.folder / "temporal").chmod(0o755)
+    installation.create()
+    for name in ("logs", "temporal", "files"):
+        assert (installation.folder / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_the_data_folder_is_found_without_the_key_that_lies_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "production")
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.setenv("VERSAAI_DATA_DIR", "/somewhere")
+    assert find_data_dir() == Path("/somewhere")
+    monkeypatch.setenv("EMAIL_PORT", "0")
+    with pytest.raises(ValidationError, match="EMAIL_PORT"):
+        find_data_dir()

@@ -53,3 +53,18 @@ def test_every_command_says_what_it_does(name: str) -> None:
     for command in registered.registered_commands:
         assert command.callback is not None
         assert (command.callback.__doc__ or "").strip()
+
+
+def test_help_keeps_what_stands_in_brackets() -> None:
+    said = " ".join(versaai("up", "--help").stdout.replace("│", " ").split())
+    for words in ("[default: 8000, else a", "[default: VERSAAI_DATA_DIR, else", "[default: 5432, else a"):
+        assert words in said
+
+
+@pytest.mark.parametrize("name", ["worker", "api", "migrate", "down", "chat"])
+def test_a_wrong_setting_is_no_trace(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMAIL_PORT", "zero")
+    result = versaai(name, *(["bot"] if name == "chat" else []))
+    assert result.returncode == 1
+    assert "EMAIL_PORT" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx2
 import psutil
 import pytest
 
@@ -53,15 +54,15 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-async def command(*arguments: str, cwd: Path = ROOT) -> Process:
+async def command(*arguments: str, cwd: Path = ROOT, settings: Mapping[str, str] | None = None) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli.main", *arguments,
-        cwd=cwd, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=cwd, env={**environment(), **(settings or {})}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
 
 
-async def start(folder: Path, *more: str) -> Running:
-    process = await command("up", "--json", "--data-dir", str(folder), *OPTIONS, *more)
+async def start(folder: Path, *more: str, settings: Mapping[str, str] | None = None) -> Running:
+    process = await command("up", "--json", "--data-dir", str(folder), *OPTIONS, *more, settings=settings)
     assert process.stdout is not None
     assert process.stderr is not None
     async with asyncio.timeout(120):
@@ -158,11 +159,78 @@ async def test_a_killed_supervisor_leaves_nothing_in_the_way(tmp_path: Path) -> 
         assert await second.stop() == 0
 
 
-async def test_a_taken_port_is_reported(tmp_path: Path) -> None:
+async def refused(folder: Path, *arguments: str, **settings: str) -> str:
+    """What `up` says, in one or a few lines, to a mistake."""
+    process = await command("up", "--data-dir", str(folder), *arguments, settings=settings)
+    output, errors = await process.communicate()
+    said = (output + errors).decode()
+    assert process.returncode in {1, 2}, said
+    assert "Traceback" not in said
+    return said
+
+
+async def test_a_taken_port_is_reported_before_anything_starts(tmp_path: Path) -> None:
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    port = str(server.sockets[0].getsockname()[1])
     async with server:
-        process = await command("up", "--data-dir", str(tmp_path / "data"), "--postgres-port", str(port))
-        output, _ = await process.communicate()
-    assert process.returncode == 1
-    assert str(port) in output.decode()
+        for option in ("--postgres-port", "--api-port"):
+            said = await refused(tmp_path / "data", option, port)
+            assert port in said
+            assert "A port or an address can't be used" in said
+            assert "PostgreSQL   " not in said
+    assert Installation(tmp_path / "data").read_state().ports == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "words"),
+    [
+        (["--host", "nosuch.invalid"], {}, ["nosuch.invalid", "--host"]),
+        (["--api-port", "99999"], {}, ["65535"]),
+        (["--temporal-port", "19601", "--ui-port", "19601"], {}, ["--temporal-port and --ui-port"]),
+        ([], {"VERSAAI_MAX_UPLOAD_BYTES": "abc"}, ["VERSAAI_MAX_UPLOAD_BYTES", "docs/settings.md"]),
+        ([], {"SECRET_KEY": "short"}, ["SECRET_KEY", "32 characters"]),
+        (["--storage-url", "ftp://x"], {}, ["--storage-url", "s3://"]),
+        (["--postgres-url", "mysql://x"], {}, ["--postgres-url", "postgresql://"]),
+        (["--postgres-url", "postgresql://x@127.0.0.1:1/y"], {}, ["127.0.0.1:1", "Start that server"]),
+    ],
+)
+async def test_a_mistake_is_answered_by_what_to_do(
+    tmp_path: Path, arguments: list[str], settings: dict[str, str], words: list[str]
+) -> None:
+    said = await refused(tmp_path / "data", *arguments, **settings)
+    assert all(word in said for word in words), said
+
+
+async def test_servers_that_others_run_are_examined(running: Running, tmp_path: Path) -> None:
+    """A wrong password, a missing database and a missing namespace each have a cure of their own."""
+    url = running.installation.read_secrets()["DATABASE_URL"]
+    place = url.rpartition("@")[2].partition("/")[0]
+    said = await refused(tmp_path / "other", "--postgres-url", f"postgresql://versaai:wrong@{place}/versaai")
+    assert "Correct user and password in --postgres-url" in said
+    said = await refused(tmp_path / "other", "--postgres-url", f"{url}-other")
+    assert "createdb" in said
+    temporal = running.summary["addresses"]["temporal"]
+    said = await refused(
+        tmp_path / "other",
+        *("--postgres-url", url, "--temporal-address", temporal, "--temporal-namespace", "elsewhere"),
+    )
+    assert "no namespace 'elsewhere'" in said
+    assert f"--address {temporal} -n elsewhere" in said
+    assert "✓ PostgreSQL (external)" in said
+
+
+async def test_the_api_is_linked_to_where_it_listens_and_its_files_are_private(tmp_path: Path) -> None:
+    """In production too, with the key that `up` has made; PostgreSQL runs on though it may be another user."""
+    options = ("--api-processes", "1", "--host", "127.0.0.5")
+    platform = await start(tmp_path / "data", *options, settings={"APP_ENV": "production"})
+    try:
+        address = platform.summary["addresses"]["api"]
+        assert address.startswith("http://127.0.0.5:")
+        async with httpx2.AsyncClient() as http:
+            assert (await http.get(f"{address}/health")).status_code == 200
+        assert platform.installation.read_state().environment["API_URL"] == address
+        for path in (tmp_path / "data").glob("*/*"):
+            if path.parent.name != "postgres":
+                assert path.stat().st_mode & 0o077 == 0, path
+    finally:
+        await platform.stop()

@@ -24,7 +24,7 @@ CONSTRUCTORS = {"select", "text", "update", "delete", "insert"}
 LIBRARIES = {"sqlalchemy", "sqlmodel"}
 EXCEPTIONS = {
     "core/events.py": "LISTEN and NOTIFY on a connection of its own",
-    "cli/diagnosis.py": "asks the server for its version and the database for its revision",
+    "cli/servers.py": "asks the server for its version and the database for its revision",
     "cli/embedded_postgres.py": "makes the database before there are tables",
 }
 """Files that use the driver itself, and why; none touches a table."""
