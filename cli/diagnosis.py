@@ -8,54 +8,29 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
-import asyncpg
 import httpx2
 from temporalio.service import RPCError
 
-from cli.installation import Installation, port_is_free
-from core.errors import VersaError
+from cli.findings import Finding, Verdict
+from cli.installation import Installation
+from cli.outside import examine_models, examine_storage
+from cli.own_parts import is_stopped, own_parts
+from cli.ports import port_is_free
+from cli.programs import typed
+from cli.servers import ServerUnusableError, examine_postgres, examine_temporal
 from core.settings import Settings
 from flow_schema.effects import CONVERSATION_QUEUE, EFFECTS_QUEUE, SEARCH_ATTRIBUTES
-from temporal.client import (
-    connect,
-    is_serving,
-    missing_search_attributes,
-    namespace_retention,
-    poller_identities,
-    server_version,
-)
+from temporal.client import missing_search_attributes, poller_identities
 
 _LOCK_FILE = Path(__file__).resolve().parent.parent / "requirements.lock"
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", re.MULTILINE)
 _USUAL_PORTS = {"api": 8000, "temporal": 7233, "temporal_ui": 8233, "postgres": 5432}
 _LEAST_DISK_BYTES = 1024**3
-_LEAST_POSTGRES = 150_000
 _LEAST_PYTHON = (3, 11)
 _LARGEST_CLOCK_GAP_SECONDS = 5.0
-
-
-class Verdict(StrEnum):
-    """`hint` is worth knowing and stops nothing; `broken` stops the platform or a part of it."""
-
-    good = "good"
-    hint = "hint"
-    broken = "broken"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was examined, how it is, and how to mend it (empty when it is good)."""
-
-    name: str
-    verdict: Verdict
-    detail: str
-    mend: str = ""
 
 
 Examination = Callable[[Settings, Installation], Awaitable[list[Finding]]]
@@ -121,15 +96,23 @@ async def _data_folder(_settings: Settings, installation: Installation) -> list[
     return findings
 
 
-async def _processes(_settings: Settings, installation: Installation) -> list[Finding]:
+async def _processes(settings: Settings, installation: Installation) -> list[Finding]:
     state = installation.read_state()
     if state.supervisor is None or state.supervisor.process() is None:
+        stopped = own_parts(settings, installation).named()
         taken = [f"{port} ({name})" for name, port in _USUAL_PORTS.items() if not port_is_free(port)]
-        findings = [Finding("platform", Verdict.hint, "`versaai up` is not running here.", "Start it.")]
+        start = f"Start it: `{typed('versaai')} up`."
+        detail = f"`versaai up` does not run on {installation.folder}"
+        findings = [
+            Finding("platform", Verdict.broken, f"{detail}: no {', '.join(stopped)}.", start)
+            if stopped
+            else Finding("platform", Verdict.hint, f"{detail}.", start)
+        ]
         if taken:
             mend = "`versaai up` will choose other ports; give --api-port and the like to name them."
             findings.append(Finding("ports", Verdict.hint, f"Taken: {', '.join(taken)}.", mend))
         return findings
+    assert state.supervisor is not None
     findings = [Finding("platform", Verdict.good, f"supervisor is process {state.supervisor.pid}")]
     for name, record in state.parts.items():
         if record.process() is None:
@@ -141,41 +124,25 @@ async def _processes(_settings: Settings, installation: Installation) -> list[Fi
     return findings
 
 
-async def _postgres(settings: Settings, _installation: Installation) -> list[Finding]:
+async def _postgres(settings: Settings, installation: Installation) -> list[Finding]:
     name = "postgresql"
     try:
-        connection = await asyncpg.connect(settings.database_url, timeout=5)
-    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        mend = "Start it (`versaai up`), or correct DATABASE_URL."
-        return [Finding(name, Verdict.broken, f"Can't connect: {error or type(error).__name__}.", mend)]
-    try:
-        number = int(await connection.fetchval("SHOW server_version_num"))
-        version = str(await connection.fetchval("SHOW server_version"))
-        vector = await connection.fetchval("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
-        before = time.time()
-        clock = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())"))
-        after = time.time()
-        revision = None
-        with suppress(asyncpg.PostgresError):
-            revision = await connection.fetchval("SELECT version_num FROM alembic_version")
-    finally:
-        await connection.close()
-    findings = []
-    if number < _LEAST_POSTGRES:
-        mend = "Use PostgreSQL 15 or later."
-        findings.append(Finding(name, Verdict.broken, f"version {version} is too old", mend))
-    else:
-        findings.append(Finding(name, Verdict.good, f"version {version}"))
-    if not vector:
+        facts = await examine_postgres(settings.database_url, "DATABASE_URL")
+    except ServerUnusableError as error:
+        if own_parts(settings, installation).postgres:
+            return _own_part_is_down(name, error.wrong, installation)
+        return [Finding(name, Verdict.broken, error.wrong, error.mend)]
+    findings = [Finding(name, Verdict.good, f"version {facts.version}")]
+    if not facts.has_vector:
         mend = "Install the pgvector extension on the server."
         findings.append(Finding("pgvector", Verdict.broken, "The server has no pgvector.", mend))
-    gap = max(before - clock, clock - after, 0.0)
-    if gap > _LARGEST_CLOCK_GAP_SECONDS:
+    if facts.clock_gap > _LARGEST_CLOCK_GAP_SECONDS:
         mend = "Synchronise the clocks (NTP) of this machine and the database's."
-        findings.append(Finding("clock", Verdict.broken, f"{gap:.0f} s from the database's clock", mend))
+        detail = f"{facts.clock_gap:.0f} s from the database's clock"
+        findings.append(Finding("clock", Verdict.broken, detail, mend))
     else:
         findings.append(Finding("clock", Verdict.good, "agrees with the database's"))
-    findings.append(_schema_finding(revision))
+    findings.append(_schema_finding(facts.revision))
     return findings
 
 
@@ -186,26 +153,20 @@ def _schema_finding(revision: str | None) -> Finding:
     if revision == head:
         return Finding("schema", Verdict.good, f"at the newest migration ({head})")
     detail = "The database is empty." if revision is None else f"At migration {revision}, newest is {head}."
-    return Finding("schema", Verdict.broken, detail, "Run `versaai migrate`.")
+    return Finding("schema", Verdict.broken, detail, f"Run `{typed('versaai')} migrate`.")
 
 
-async def _temporal(settings: Settings, _installation: Installation) -> list[Finding]:
+async def _temporal(settings: Settings, installation: Installation) -> list[Finding]:
     name = "temporal"
-    start = "Start it (`versaai up`), or correct VERSAAI_TEMPORAL_ADDRESS and VERSAAI_TEMPORAL_NAMESPACE."
     try:
-        client = await asyncio.wait_for(connect(settings), timeout=8)
-        version = await server_version(client)
-        retention = await namespace_retention(client)
-    except (VersaError, RPCError, RuntimeError, TimeoutError) as error:
-        detail = f"No answer from {settings.temporal_address}: {error or 'timeout'}"
-        return [Finding(name, Verdict.broken, detail, start)]
-    if retention is None or not await is_serving(client):
-        detail = f"There is no namespace {settings.temporal_namespace!r} on the server."
-        mend = f"Create it: `temporal operator namespace create -n {settings.temporal_namespace}`."
-        return [Finding(name, Verdict.broken, detail, mend)]
-    findings = [
-        Finding(name, Verdict.good, f"version {version}, keeps closed conversations {retention.days} days")
-    ]
+        facts = await examine_temporal(settings, "VERSAAI_TEMPORAL_ADDRESS")
+    except ServerUnusableError as error:
+        if own_parts(settings, installation).temporal:
+            return _own_part_is_down(name, error.wrong, installation)
+        return [Finding(name, Verdict.broken, error.wrong, error.mend)]
+    client, retention = facts.client, facts.retention
+    detail = f"version {facts.version}, keeps closed conversations {retention.days} days"
+    findings = [Finding(name, Verdict.good, detail)]
     if retention.total_seconds() <= settings.opening_token_seconds:
         mend = "Raise the namespace's retention, or lower VERSAAI_OPENING_TOKEN_SECONDS."
         detail = "Closed conversations vanish before their openings expire."
@@ -219,7 +180,8 @@ async def _temporal(settings: Settings, _installation: Installation) -> list[Fin
         if missing:
             kinds = dict(SEARCH_ATTRIBUTES)
             wanted = " ".join(f"--name {entry} --type {kinds[entry]}" for entry in missing)
-            mend = f"`temporal operator search-attribute create {wanted}`"
+            place = f"--address {settings.temporal_address} -n {settings.temporal_namespace}"
+            mend = f"`{typed('temporal')} operator search-attribute create {place} {wanted}`"
             findings.append(
                 Finding("search attributes", Verdict.broken, f"Missing: {', '.join(missing)}.", mend)
             )
@@ -227,48 +189,59 @@ async def _temporal(settings: Settings, _installation: Installation) -> list[Fin
             detail = f"{len(SEARCH_ATTRIBUTES)} registered"
             findings.append(Finding("search attributes", Verdict.good, detail))
     for queue in (CONVERSATION_QUEUE, EFFECTS_QUEUE):
-        workers = await poller_identities(client, queue)
+        try:
+            workers = await poller_identities(client, queue)
+        except RPCError as error:
+            detail = f"Could not be listed: {error.message}."
+            findings.append(Finding("workers", Verdict.hint, detail, "Ask the server's operator."))
+            break
         if workers:
             findings.append(Finding("workers", Verdict.good, f"{len(workers)} on queue {queue!r}"))
         else:
             detail = f"Nobody works on queue {queue!r}: conversations stand still."
-            findings.append(Finding("workers", Verdict.broken, detail, "Start `versaai worker`."))
+            findings.append(Finding("workers", Verdict.broken, detail, f"Start `{typed('versaai')} worker`."))
     return findings
 
 
-async def _api(settings: Settings, _installation: Installation) -> list[Finding]:
+async def _api(settings: Settings, installation: Installation) -> list[Finding]:
     url = f"{settings.api_url}/health"
+    own = own_parts(settings, installation).api
     try:
         async with httpx2.AsyncClient(timeout=5) as client:
             answer = await client.get(url)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        mend = "Start it (`versaai up` or `versaai api`), or correct API_URL."
-        return [Finding("api", Verdict.broken, f"No answer from {url}: {error}", mend)]
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        detail = f"No answer from {url}: {error or type(error).__name__}"
+        if own:
+            return _own_part_is_down("api", detail, installation)
+        mend = f"Start it (`{typed('versaai')} api`), or correct API_URL."
+        return [Finding("api", Verdict.broken, detail, mend)]
     if answer.status_code >= 400:
-        mend = "Its log says why; see .versaai/logs/api-1.log."
+        mend = f"Its log says why; see {installation.logs / 'api-1.log'}." if own else "Its log says why."
         return [Finding("api", Verdict.broken, f"{url} answers {answer.status_code}", mend)]
     return [Finding("api", Verdict.good, f"answers at {settings.api_url}")]
 
 
+def _own_part_is_down(name: str, detail: str, installation: Installation) -> list[Finding]:
+    """Nothing where the platform is stopped: `_processes` has said so, once for all its parts."""
+    if is_stopped(installation):
+        return []
+    mend = f"`versaai up` restarts it; the logs in {installation.logs} say why it ended."
+    return [Finding(name, Verdict.broken, detail, mend)]
+
+
+async def _storage(settings: Settings, installation: Installation) -> list[Finding]:
+    return [await examine_storage(settings, installation)]
+
+
 async def _models(settings: Settings, _installation: Installation) -> list[Finding]:
-    configured = {
-        "openai": bool(settings.openai_api_key.get_secret_value()),
-        "anthropic": bool(settings.anthropic_api_key.get_secret_value()),
-        "groq": bool(settings.groq_api_key.get_secret_value()),
-        "mistral": bool(settings.mistral_api_key.get_secret_value()),
-        "ollama": bool(settings.ollama_base_url),
-    }
-    usable = [name for name, present in configured.items() if present]
-    if usable:
-        return [Finding("models", Verdict.good, f"providers with a key or address: {', '.join(usable)}")]
-    mend = "Set OPENAI_API_KEY, ANTHROPIC_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY or OLLAMA_BASE_URL."
-    return [Finding("models", Verdict.hint, "No provider; the built-in answerer stands in.", mend)]
+    return await examine_models(settings)
 
 
-async def _email(settings: Settings, _installation: Installation) -> list[Finding]:
+async def _email(settings: Settings, installation: Installation) -> list[Finding]:
     if not settings.email_host:
         return [Finding("e-mail", Verdict.hint, "Flows can't send e-mail.", "Set EMAIL_HOST and the like.")]
     place = f"{settings.email_host}:{settings.email_port}"
+    own = own_parts(settings, installation).mail
     try:
         async with asyncio.timeout(5):
             _reader, writer = await asyncio.open_connection(
@@ -276,9 +249,12 @@ async def _email(settings: Settings, _installation: Installation) -> list[Findin
             )
             writer.close()
     except (OSError, TimeoutError) as error:
+        detail = f"{place} can't be reached: {error or 'timeout'}"
+        if own:
+            return _own_part_is_down("e-mail", f"The demo's mail server: {detail}", installation)
         mend = "Correct EMAIL_HOST and EMAIL_PORT, or let this machine through to the server."
-        return [Finding("e-mail", Verdict.broken, f"{place} can't be reached: {error or 'timeout'}", mend)]
-    return [Finding("e-mail", Verdict.good, f"{place} answers")]
+        return [Finding("e-mail", Verdict.broken, detail, mend)]
+    return [Finding("e-mail", Verdict.good, f"{place} answers" + (" (the demo's own)" if own else ""))]
 
 
 async def _secrets(settings: Settings, _installation: Installation) -> list[Finding]:
@@ -300,6 +276,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     _postgres,
     _temporal,
     _api,
+    _storage,
     _models,
     _email,
 )

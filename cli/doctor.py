@@ -12,7 +12,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from cli.diagnosis import Finding, Verdict, examine
+from cli.diagnosis import examine
+from cli.findings import Finding, Verdict
 from cli.installation import Installation, command_settings
 
 _MARKS = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 import cli.diagnosis
-from cli.diagnosis import EXAMINATIONS, Examination, Finding, Verdict
+from cli.diagnosis import EXAMINATIONS, Examination, examine
+from cli.findings import Finding, Verdict
 from cli.installation import Installation, ProcessRecord, RunningState
 from cli.main import build_app
 from cli.supervisor import own_record
@@ -91,8 +94,89 @@ async def test_secret_keys_and_models(tmp_path: Path) -> None:
     weak, none = Settings(secret_key=SecretStr("short")), Settings(secret_key=SecretStr(""))
     assert (await findings_of("secrets", weak, tmp_path))["secret key"].verdict is Verdict.broken
     assert (await findings_of("secrets", none, tmp_path))["secret key"].verdict is Verdict.broken
-    keyed = Settings(groq_api_key=SecretStr("gsk"), ollama_base_url="http://localhost:11434/v1")
-    assert "groq, ollama" in (await findings_of("models", keyed, tmp_path))["models"].detail
+    assert (await findings_of("models", Settings(), tmp_path))["models"].verdict is Verdict.hint
+
+
+@asynccontextmanager
+async def answering(body: str, status: str = "200 OK") -> AsyncIterator[str]:
+    """An HTTP server that answers everything alike; yields its address."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + body).encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def provider(url: str, model: str = "") -> Settings:
+    return Settings(openai_api_key=SecretStr("sk"), openai_base_url=url, default_model=model)
+
+
+async def test_providers_are_asked_for_their_models(tmp_path: Path) -> None:
+    async with answering('{"data": [{"id": "gpt-4o"}, {"id": "gpt-4o-mini"}]}') as url:
+        found = await findings_of("models", provider(url, "openai/gpt-4o"), tmp_path)
+        assert (found["models"].verdict, found["default model"].verdict) == (Verdict.good, Verdict.good)
+        found = await findings_of("models", provider(url, "openai/gpt-nope"), tmp_path)
+        assert found["default model"].verdict is Verdict.broken
+        assert "gpt-4o-mini" in found["default model"].mend
+    async with answering("{}", "401 Unauthorized") as url:
+        assert "refuses the key" in (await findings_of("models", provider(url), tmp_path))["models"].detail
+    nowhere = f"http://127.0.0.1:{closed_port()}"
+    found = await findings_of("models", provider(nowhere), tmp_path)
+    assert found["models"].verdict is Verdict.broken
+    assert nowhere in found["models"].detail
+    assert "OPENAI_BASE_URL" in found["models"].mend
+    for model in ("openai/gpt-4o", "nobody's"):
+        found = await findings_of("models", Settings(default_model=model), tmp_path)
+        assert found["default model"].verdict is Verdict.broken
+
+
+async def test_the_storage_is_written_to(tmp_path: Path) -> None:
+    good = Settings(storage_url=(tmp_path / "files").as_uri())
+    assert (await findings_of("storage", good, tmp_path))["storage"].verdict is Verdict.good
+    assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
+    nowhere = f"http://127.0.0.1:{closed_port()}"
+    for settings, words in (
+        (Settings(storage_url="file:///proc/nope"), "/proc/nope"),
+        (Settings(storage_url="s3://bucket", aws_s3_endpoint_url=nowhere), nowhere),
+    ):
+        found = (await findings_of("storage", settings, tmp_path))["storage"]
+        assert found.verdict is Verdict.broken
+        assert words in found.detail
+        assert found.mend
+
+
+async def test_a_stopped_platform_is_one_finding(tmp_path: Path) -> None:
+    """Its parts' addresses lead nowhere, and that is no fault of the settings."""
+    installation = Installation(tmp_path)
+    installation.create()
+    postgres, temporal, api, mail = (closed_port() for _ in range(4))
+    installation.write_state(
+        RunningState(
+            ports={"postgres": postgres, "temporal": temporal, "demo_smtp": mail},
+            environment={"API_URL": f"http://127.0.0.1:{api}"},
+        )
+    )
+    settings = Settings(
+        secret_key=SecretStr("k" * 40),
+        database_url=f"postgresql://versaai:p@127.0.0.1:{postgres}/versaai",
+        temporal_address=f"127.0.0.1:{temporal}",
+        api_url=f"http://127.0.0.1:{api}",
+        email_host="127.0.0.1",
+        email_port=mail,
+        data_dir=tmp_path,
+    )
+    broken = [one for one in await examine(settings, installation) if one.verdict is Verdict.broken]
+    assert [one.name for one in broken] == ["platform"]
+    assert "up`" in broken[0].mend
+    elsewhere = settings.model_copy(update={"email_port": closed_port()})
+    found = await findings_of("email", elsewhere, tmp_path)
+    assert "EMAIL_HOST" in found["e-mail"].mend
 
 
 def test_a_wrong_setting_is_reported_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
