@@ -2134,12 +2134,12 @@ export interface SendEmail {
   /** Kind. Sends an e-mail. */
   kind: "send_email";
   /**
-   * To. Addresses.
+   * To. Addresses, with commas between them. A formula is one address, whatever it holds, or a list of them.
    * Limits: 1 to 20 entries.
    */
   to: string[];
   /**
-   * Cc. Addresses.
+   * Cc. Addresses, as in `to`.
    * Limits: at most 20 entries.
    * Default: []
    */

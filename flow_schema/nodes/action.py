@@ -150,9 +150,15 @@ class SendEmail(Model):
     """Sends an e-mail."""
 
     kind: Literal["send_email"] = Field(title="Kind", description="Sends an e-mail.")
-    to: list[TemplateString] = Field(title="To", description="Addresses.", min_length=1, max_length=20)
+    to: list[TemplateString] = Field(
+        title="To",
+        description="Addresses, with commas between them. A formula is one address, whatever it holds, or a "
+        "list of them.",
+        min_length=1,
+        max_length=20,
+    )
     cc: list[TemplateString] = Field(
-        default_factory=list, title="Cc", description="Addresses.", max_length=20
+        default_factory=list, title="Cc", description="Addresses, as in `to`.", max_length=20
     )
     reply_to: TemplateString | None = Field(
         default=None, title="Reply to", description="Where answers should go."

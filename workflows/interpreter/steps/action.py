@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time
-from typing import assert_never
+from typing import Any, assert_never
 
 from flow_schema.effects import EmailMessage, ScriptRun
 from flow_schema.expression_functions.dates import zone
@@ -43,6 +44,7 @@ from workflows.interpreter.steps.handoff import escalate, hand_over
 from workflows.interpreter.steps.satisfaction import ask_satisfaction
 
 MAX_TAGS = 50
+_RECIPIENT = re.compile(r"(?:\{\{.*?\}\}|[^,;])+", re.DOTALL)
 
 
 async def action(node: ActionNode, ctx: StepContext) -> Outcome:
@@ -126,13 +128,13 @@ def _run_flow(it: RunFlow, ctx: StepContext) -> Outcome:
 
 
 async def _send_email(it: SendEmail, ctx: StepContext) -> Outcome:
-    to = [address for template in it.to for address in _addresses(ctx.template(template))]
+    to = _recipients(it.to, ctx)
     if not to:
         raise StepFailed("the e-mail has no recipient: the variables in `to` are empty")
     message = EmailMessage(
         context=ctx.effect(),
         to=to,
-        cc=[address for template in it.cc for address in _addresses(ctx.template(template))],
+        cc=_recipients(it.cc, ctx),
         reply_to=ctx.template(it.reply_to) or None if it.reply_to else None,
         subject=" ".join(ctx.text(it.subject).split()),
         body=ctx.text(it.body),
@@ -144,8 +146,18 @@ async def _send_email(it: SendEmail, ctx: StepContext) -> Outcome:
     return Goto("next")
 
 
-def _addresses(text: str) -> list[str]:
-    return [part.strip() for part in text.replace(";", ",").split(",") if part.strip()]
+def _recipients(templates: list[str], ctx: StepContext) -> list[str]:
+    """The addresses that the templates give.
+
+    Commas that the flow's author wrote divide addresses; those within a value don't, so that who types one
+    address can't add others. A formula that gives a list stands for each of its items.
+    """
+    values: list[Any] = []
+    for template in templates:
+        for part in _RECIPIENT.findall(template):
+            value = ctx.value(part.strip())
+            values += value if isinstance(value, list) else [value]
+    return [address for value in values if (address := as_text(value).strip())]
 
 
 def _tag(it: AddTags, ctx: StepContext) -> Outcome:
