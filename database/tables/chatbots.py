@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Numeric, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
@@ -29,9 +29,9 @@ class Chatbot(Row, table=True):
     __table_args__ = (
         UniqueConstraint("organization_id", "slug"),
         unique_in_organization(),
-        belongs_to(
-            "flow_versions",
-            "deployed_version_id",
+        ForeignKeyConstraint(
+            ["organization_id", "id", "deployed_version_id"],
+            ["flow_versions.organization_id", "flow_versions.chatbot_id", "flow_versions.id"],
             ondelete="SET NULL (deployed_version_id)",
             use_alter=True,
         ),
@@ -73,6 +73,7 @@ class FlowVersion(Row, table=True):
     __tablename__ = "flow_versions"
     __table_args__ = (
         UniqueConstraint("chatbot_id", "flow_slug", "number"),
+        UniqueConstraint("organization_id", "chatbot_id", "id"),
         unique_in_organization(),
         belongs_to("chatbots", "chatbot_id", ondelete="CASCADE"),
         CheckConstraint("number >= 1", name="number"),

@@ -34,6 +34,7 @@ class ConversationRow(Row, table=True):
         CheckConstraint("mode IN ('live', 'test')", name="mode"),
         Index("idx_conversations_chatbot_status", "chatbot_id", "status"),
         Index("idx_conversations_started_at", "started_at"),
+        Index("ix_conversations_organization_id_flow_version_id", "organization_id", "flow_version_id"),
     )
 
     id: UUID = identifier()

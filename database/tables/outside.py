@@ -41,6 +41,7 @@ class StoredFile(Row, table=True):
         CheckConstraint("uploaded_by IN ('user', 'agent')", name="uploaded_by"),
         CheckConstraint("size >= 0", name="size"),
         Index("ix_files_conversation_id", "conversation_id"),
+        Index("ix_files_organization_id_chatbot_id", "organization_id", "chatbot_id"),
     )
 
     id: UUID = identifier()

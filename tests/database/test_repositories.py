@@ -424,3 +424,17 @@ async def test_other_database_errors_stay_what_they_are(database: Database) -> N
     with pytest.raises(DBAPIError):
         async with database.session() as session:
             await ChatbotRepository(session, "not-a-uuid").list()  # type: ignore[arg-type]
+
+
+async def test_a_bot_runs_no_version_of_another_bot(database: Database, ours: Any) -> None:
+    """Not even by a statement that passes the repository by."""
+    async with database.session() as session:
+        other = await ChatbotRepository(session, ours.organization_id).create(name="Otro", slug="otro")
+    async with database.statement() as connection:
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await connection.execute(
+                "UPDATE chatbots SET deployed_version_id = $1 WHERE id = $2", ours.version_id, other.id
+            )
+        await connection.execute(
+            "UPDATE chatbots SET deployed_version_id = $1 WHERE id = $2", ours.version_id, ours.chatbot_id
+        )
