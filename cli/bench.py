@@ -34,7 +34,7 @@ def turns(
     quick: Annotated[bool, typer.Option(help="A smoke test of seconds; its figures mean nothing.")] = False,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Measure the platform that runs on this folder. [default: start one of its own]"),
+        typer.Option(help="Measure the platform that runs on this folder. \\[default: start one of its own]"),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes to start.")] = 1,
     api_processes: Annotated[int, typer.Option(min=1, max=64, help="API processes to start.")] = 1,

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import suppress
 from typing import Annotated, Any
 
 import httpx2
 import typer
-from rich.console import Console, Group
-from rich.markdown import Markdown
-from rich.panel import Panel
-from rich.text import Text
+from rich.console import Console
+from rich.markup import escape
 
-from cli.chat_client import ApiError, ChatClient, TokenStore
+from cli.chat_client import ApiError, ChatClient, TokenStore, checked_url, no_answer
+from cli.chat_screen import Screen
 from cli.installation import command_settings
+from cli.line_input import LineInput
 
 Json = dict[str, Any]
 _HELP = (
     "Type a text, or the number of an option (several: 1,3). "
     "/file PATH uploads, /skip skips, /new starts again, /quit leaves."
 )
-_ROLE_STYLE = {"assistant": "cyan", "agent": "green", "system": "dim"}
 
 
 def chat(
@@ -36,23 +34,27 @@ def chat(
     console = Console(highlight=False)
     tokens = TokenStore(settings.data_dir / "chats.json")
     try:
-        asyncio.run(_talk(console, (url or settings.api_url).rstrip("/"), bot, lang, conversation, tokens))
+        asyncio.run(_talk(console, checked_url(url or settings.api_url), bot, lang, conversation, tokens))
     except ApiError as error:
-        console.print(f"[red]{error.detail}[/]")
+        console.print(f"[red]{escape(error.detail)}[/]")
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 async def _talk(
     console: Console, url: str, bot: str, lang: str | None, conversation: str | None, tokens: TokenStore
 ) -> None:
+    screen = Screen(console)
+
     def on_connection(online: bool) -> None:
-        console.print("[dim]connected again[/]" if online else "[yellow]no connection; trying again …[/]")
+        lost = f"[yellow]no connection to {escape(url)}; trying again …[/]"
+        screen.print("[dim]connected again[/]" if online else lost)
 
     async with httpx2.AsyncClient(base_url=url, timeout=15) as http:
         client = ChatClient(http, bot, on_connection)
-        screen = Screen(console)
-        config = await client.config()
-        console.rule(f"[bold]{config['name']}")
+        config = await _config(client, url)
+        console.rule(f"[bold]{escape(config['name'])}")
         if conversation is not None:
             token = tokens.read(conversation)
             if token is None:
@@ -62,27 +64,46 @@ async def _talk(
         else:
             screen.show_page(await client.send(_start(lang)))
         _remember(client, tokens)
-        console.print(f"[dim]conversation {client.conversation_id} · {_HELP}[/]")
+        console.print(f"[dim]conversation {client.conversation_id} · {escape(_HELP)}[/]")
         follower = asyncio.create_task(_follow(client, screen))
+        lines = LineInput(lambda: screen.typing(lines.typed))
         try:
-            await _converse(console, client, screen, tokens, lang)
+            async with lines:
+                if lines.is_terminal:
+                    screen.open()
+                await _converse(lines, client, screen, tokens, lang)
         finally:
+            screen.close()
             follower.cancel()
             with suppress(asyncio.CancelledError):
                 await follower
 
 
+async def _config(client: ChatClient, url: str) -> Json:
+    """The bot's settings; whoever starts a chat is told at once when there is no platform or no such bot."""
+    try:
+        return await client.config()
+    except httpx2.TransportError as error:
+        raise no_answer(url, error) from None
+    except ApiError as error:
+        if error.problem_status != 404:
+            raise
+        bots = ", ".join(str(bot["slug"]) for bot in (await client.bots())) or "none yet"
+        raise ApiError({"detail": f"{error.detail} There are: {bots}."}) from None
+
+
 async def _converse(
-    console: Console, client: ChatClient, screen: Screen, tokens: TokenStore, lang: str | None
+    lines: LineInput, client: ChatClient, screen: Screen, tokens: TokenStore, lang: str | None
 ) -> None:
     while screen.status != "ended":
-        line = await _read_line()
+        line = await lines.line()
         if line is None or line in {"/quit", "/q"}:
             return
         if not line:
             continue
+        screen.entered(line)
         if line == "/help":
-            console.print(f"[dim]{_HELP}[/]")
+            screen.print(f"[dim]{escape(_HELP)}[/]")
             continue
         try:
             if line == "/new":
@@ -91,12 +112,12 @@ async def _converse(
                 reply = await client.send(_start(lang))
             else:
                 reply = await client.send(await _as_input(line, client, screen))
-        except (ApiError, OSError) as error:
-            console.print(f"[red]{error}[/]")
+        except (ApiError, OSError, httpx2.TransportError) as error:
+            screen.print(f"[red]{escape(str(error))}[/]")
             continue
         _remember(client, tokens)
         screen.show_page(reply)
-    console.print("[dim]the conversation has ended[/]")
+    screen.print("[dim]the conversation has ended[/]")
 
 
 async def _follow(client: ChatClient, screen: Screen) -> None:
@@ -143,142 +164,3 @@ def _start(lang: str | None) -> Json:
 def _remember(client: ChatClient, tokens: TokenStore) -> None:
     if client.conversation_id and client.token:
         tokens.keep(client.conversation_id, client.token)
-
-
-async def _read_line() -> str | None:
-    """Return the next typed line, or None at the end of the input."""
-    sys.stdout.write("› ")
-    sys.stdout.flush()
-    line = await asyncio.to_thread(sys.stdin.readline)
-    return line.strip() if line else None
-
-
-class Screen:
-    """What was shown: each message once, whether it came as a reply, as an event or in a transcript."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin another conversation."""
-        self._shown: set[int] = set()
-        self._streams: dict[str, tuple[int, str]] = {}
-        self.prompt: Json | None = None
-        self.status = "active"
-
-    @property
-    def cursor(self) -> int:
-        """The number up to which nothing is missing."""
-        seq = 0
-        while seq + 1 in self._shown:
-            seq += 1
-        return seq
-
-    def show_page(self, page: Json) -> None:
-        """Show the messages of a reply or of a transcript."""
-        for message in page["messages"]:
-            self.show(message)
-        self.status = page.get("status", self.status)
-
-    def on_event(self, name: str, data: Json) -> None:
-        """Show what an event tells."""
-        if name == "message":
-            self.show(data)
-        elif name == "tokens":
-            self._stream(data)
-        elif name == "status":
-            self.status = data.get("status", self.status)
-
-    def _stream(self, data: Json) -> None:
-        stream, attempt = str(data["stream_id"]), int(data["attempt"])
-        known_attempt, text = self._streams.get(stream, (attempt, ""))
-        if attempt < known_attempt:
-            return
-        if attempt > known_attempt:
-            self._console.print("\n[dim]… once more[/]")
-            text = ""
-        fresh = str(data["text"])[max(0, len(text) - int(data["offset"])) :]
-        if not text:
-            self._console.print()
-        self._console.print(Text(fresh, style="cyan"), end="")
-        self._streams[stream] = (attempt, text + fresh)
-
-    def show(self, message: Json) -> None:
-        """Show a message, unless it has been shown."""
-        seq = int(message["seq"])
-        if seq in self._shown:
-            return
-        self._shown.add(seq)
-        content = message["content"]
-        if message["role"] == "user":
-            self.prompt = None
-            return
-        if content["type"] in {"choices", "input", "csat"}:
-            self.prompt = message
-        streamed = self._streams.pop(str(message.get("stream_id")), (0, ""))[1]
-        if streamed and streamed.strip() == str(content.get("text", "")).strip():
-            self._console.print()
-            return
-        style = _ROLE_STYLE.get(message["role"], "cyan")
-        who = message["agent"]["name"] if message.get("agent") else None
-        for part in render(content):
-            self._console.print(Panel(part, border_style=style, title=who, title_align="left", expand=False))
-
-
-def render(content: Json) -> list[Any]:
-    """Return what the terminal shows for a message's content."""
-    kind = content["type"]
-    match kind:
-        case "text":
-            return [Markdown(content["text"])]
-        case "choices":
-            lines = [
-                f"{number}. {option['label']}"
-                + (f" ({option['description']})" if option.get("description") else "")
-                for number, option in enumerate(content["options"], 1)
-            ]
-            hint = "\nchoose several, such as 1,3" if content["multiple"] else ""
-            return [Group(Markdown(content["text"]), Text("\n".join(lines) + hint))]
-        case "input":
-            field = content["field"]
-            details = [str(field["kind"])]
-            details += [
-                f"{name} {field[name]}" for name in ("min", "max", "earliest", "latest") if field.get(name)
-            ]
-            if isinstance(field.get("statement"), str):
-                details.append(field["statement"])
-            skip = "" if content["required"] else " · /skip"
-            return [Group(Markdown(content["text"]), Text(", ".join(details) + skip, style="dim"))]
-        case "csat":
-            return [Text(f"{content['text']}\n1 … 5")]
-        case "cards":
-            return [
-                Text(
-                    "\n".join(
-                        filter(
-                            None,
-                            [
-                                card["title"],
-                                card.get("text"),
-                                *(
-                                    f"[{one['label']}] {one.get('url') or one.get('reply')}"
-                                    for one in card["buttons"]
-                                ),
-                            ],
-                        )
-                    )
-                )
-                for card in content["cards"]
-            ]
-        case "redirect":
-            return [Text(f"{content.get('text') or ''} {content['url']}".strip())]
-        case "notice":
-            return [Text(content.get("text") or content["code"].replace("_", " "), style="dim")]
-        case "files":
-            names = "\n".join(f"{file['name']} {file.get('url') or ''}" for file in content["files"])
-            return [Text(f"{content.get('text', '')}\n{names}".strip())]
-        case _:
-            return [
-                Text(f"[{kind}] {content.get('name') or content.get('alt') or ''} {content.get('url', '')}")
-            ]

@@ -9,14 +9,16 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import httpx2
 
+from cli.programs import typed
 from core.errors import VersaError
 
 Json = dict[str, Any]
+_BOTS = "/api/v1/widget"
 _FIRST_PAUSE = 0.3
 _LONGEST_PAUSE = 5.0
 _REPLY_SECONDS = 45.0
@@ -31,6 +33,21 @@ class ApiError(VersaError):
         super().__init__(str(problem.get("detail") or problem.get("title") or "The API refused."))
         self.problem_status = int(problem.get("status") or 0)
         self.problem_slug = re.split("[/:]", str(problem.get("type") or ""))[-1]
+
+
+def checked_url(url: str) -> str:
+    """Return the API's address without a slash at its end. Raises ApiError for what is no address."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ApiError({"detail": f"{url!r} is no address; write it as http://host:port."})
+    return url.rstrip("/")
+
+
+def no_answer(url: str, error: Exception) -> ApiError:
+    """Return what to say when nothing answers at an address."""
+    start = f"Start the platform with `{typed('versaai')} up`, or give its address by --url."
+    reason = str(error) or type(error).__name__
+    return ApiError({"detail": f"Nothing answers at {url} ({reason}). {start}"})
 
 
 async def read_json(response: httpx2.Response) -> Json:
@@ -53,7 +70,7 @@ class ChatClient:
         self, http: httpx2.AsyncClient, bot: str, on_connection: Callable[[bool], None] | None = None
     ) -> None:
         self._http = http
-        self._root = f"/api/v1/widget/{quote(bot, safe='')}"
+        self._root = f"{_BOTS}/{quote(bot, safe='')}"
         self._on_connection = on_connection or (lambda _: None)
         self._online = True
         self.conversation_id: str | None = None
@@ -68,8 +85,13 @@ class ChatClient:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     async def config(self) -> Json:
-        """Return the bot's public settings."""
-        return await self._patiently(lambda: self._get("/config"))
+        """Return the bot's public settings, asked once. Raises TransportError when nothing answers."""
+        return await self._get("/config")
+
+    async def bots(self) -> list[Json]:
+        """Return the bots that anybody may talk to."""
+        found: list[Json] = (await read_json(await self._http.get(_BOTS)))["bots"]
+        return found
 
     async def send(self, message: Json, message_id: str | None = None) -> Json:
         """Send one input, under one id, until it is answered; return the reply. Raises ApiError."""

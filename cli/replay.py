@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import httpx2
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
-from cli.chat_client import ApiError, read_json
+from cli.chat_client import ApiError, checked_url, no_answer, read_json
 from cli.installation import command_settings
 
 Json = dict[str, Any]
@@ -37,14 +39,30 @@ def replay(
     key = api_key or settings.bootstrap_api_key.get_secret_value()
     console = Console(highlight=False)
     try:
-        story = asyncio.run(_read((url or settings.api_url).rstrip("/"), key, conversation))
-    except (ApiError, httpx2.TransportError) as error:
-        console.print(f"[red]{error}[/]")
+        address = checked_url(url or settings.api_url)
+        try:
+            story = asyncio.run(_read(address, key, _checked_id(conversation)))
+        except httpx2.TransportError as error:
+            raise no_answer(address, error) from None
+    except ApiError as error:
+        console.print(f"[red]{escape(error.detail)}[/]")
         raise typer.Exit(1) from None
     if as_json:
         typer.echo(orjson.dumps(story, option=orjson.OPT_INDENT_2).decode())
     else:
         show(console, story)
+
+
+def _checked_id(conversation: str) -> str:
+    try:
+        return str(UUID(conversation))
+    except ValueError:
+        raise ApiError(
+            {
+                "detail": f"{conversation!r} is no conversation's id. An id has 32 hexadecimal digits; "
+                "`versaai chat` shows it, and workflows in the Temporal UI are named by it."
+            }
+        ) from None
 
 
 async def _read(url: str, key: str, conversation: str) -> Json:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import pty
+import signal
 import sys
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +84,117 @@ async def test_what_is_missing_is_said(platform: Platform, tmp_path: Path) -> No
         tmp_path, "replay", "0" * 32, "--url", platform.url, "--api-key", "vk_wrong-key-000000000000"
     )
     assert (code, "not known" in output) == (1, True), output
+
+
+async def test_addresses_that_lead_nowhere_are_named(
+    team: httpx2.AsyncClient, platform: Platform, tmp_path: Path
+) -> None:
+    bot = await publish(team, GREETING)
+    nowhere = "http://127.0.0.1:1"
+    for arguments in (("chat", "bot"), ("replay", "0" * 32)):
+        code, output = await versaai(tmp_path, *arguments, "--url", nowhere)
+        assert (code, nowhere in output, "versaai up" in output) == (1, True, True), output
+        code, output = await versaai(tmp_path, *arguments, "--url", "nonsense")
+        assert (code, "http://host:port" in output) == (1, True), output
+    code, output = await versaai(tmp_path, "replay", "0190-nope", "--url", platform.url)
+    assert (code, "hexadecimal" in output, "pattern" in output) == (1, True, False), output
+    code, output = await versaai(tmp_path, "chat", "nobody", "--url", platform.url)
+    assert (code, bot["slug"] in output.replace("\n", "")) == (1, True), output
+
+
+async def terminal_chat(folder: Path, *arguments: str) -> tuple[asyncio.subprocess.Process, int]:
+    """A chat on a pseudo-terminal of its own, and the descriptor of its other side."""
+    ours, theirs = pty.openpty()
+
+    def own_the_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", "chat", *arguments),
+        cwd=ROOT,
+        env={**os.environ, "VERSAAI_DATA_DIR": str(folder), "COLUMNS": "100", "LINES": "40", "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=own_the_terminal,
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    return process, ours
+
+
+async def seen(terminal: int, words: str) -> None:
+    """Wait until the terminal shows `words`."""
+    shown = b""
+    async with asyncio.timeout(30):
+        while words.encode() not in shown:
+            with suppress(BlockingIOError):
+                shown += os.read(terminal, 65_536)
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def chatting(
+    folder: Path, platform: Platform, bot: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """A chat that waits for its first line."""
+    process, terminal = await terminal_chat(folder, bot, "--url", platform.url, "--lang", "es")
+    try:
+        await seen(terminal, "/quit leaves")
+        yield process, terminal
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        os.close(terminal)
+
+
+async def test_a_number_typed_late_is_a_choice(
+    team: httpx2.AsyncClient, platform: Platform, tmp_path: Path
+) -> None:
+    bot = await publish(team, GREETING)
+    async with chatting(tmp_path, platform, bot["slug"]) as (process, terminal):
+        os.write(terminal, b"Ana\n")
+        await seen(terminal, "2. Dos")
+        await asyncio.sleep(4)  # the event of the message before it has come by then
+        os.write(terminal, b"half a line\x152\n")
+        await seen(terminal, "Elegiste dos, Ana")
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+
+
+async def test_ctrl_c_ends_a_chat_at_once(
+    team: httpx2.AsyncClient, platform: Platform, tmp_path: Path
+) -> None:
+    bot = await publish(team, GREETING)
+    async with chatting(tmp_path, platform, bot["slug"]) as (process, terminal):
+        os.write(terminal, b"half a li")
+        await seen(terminal, "half a li")
+        os.write(terminal, b"\x03")
+        async with asyncio.timeout(5):
+            assert await process.wait() == 130
+
+
+async def test_ctrl_c_needs_no_further_line_from_a_pipe(
+    team: httpx2.AsyncClient, platform: Platform, tmp_path: Path
+) -> None:
+    bot = await publish(team, GREETING)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", "chat", bot["slug"], "--url", platform.url),
+        cwd=ROOT,
+        env={**os.environ, "VERSAAI_DATA_DIR": str(tmp_path)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while b"/quit" not in await process.stdout.readline():
+            pass
+    await asyncio.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(5):
+        assert await process.wait() == 130
 
 
 async def test_a_message_survives_a_restart_of_the_api(team: httpx2.AsyncClient, platform: Platform) -> None:
