@@ -1,19 +1,26 @@
 // The controls under a question: choices, value fields, ratings, files. Each calls `answer(input, shown)`.
 
-import { bytes, element, safeUrl } from "./dom.js";
+import { answerText } from "./answers.js";
+import { bytes, drawing, element, safeUrl } from "./dom.js";
 import { inline } from "./markdown.js";
 import { say } from "./texts.js";
 
-/** The control for a message's content, or null where plain text answers it. `upload(file)` gives FileInfo. */
+/**
+ * What answers a message: `made`, the control under it, or null; and what becomes of the composer, so that
+ * there is one place to answer: `folded` puts it away where the control has a field of its own, `hints` are
+ * the composer's attributes where it is the field. `tools.upload(file)` gives FileInfo.
+ */
 export function controlFor(message, tools) {
   const content = message.content;
-  if (content.type === "choices") return choices(content, message.seq, tools);
-  if (content.type === "csat") return satisfaction(content, tools);
+  if (content.type === "choices") return { made: choices(content, message.seq, tools) };
+  if (content.type === "csat") return { made: satisfaction(content, tools), folded: content.ask_comment };
   if (content.type === "input") return valueField(content, tools);
-  return null;
+  return { made: null };
 }
 
-const value = (tools, given, shown) => tools.answer({ type: "value", value: given }, shown);
+function value(tools, content, given) {
+  tools.answer({ type: "value", value: given }, answerText({ value: given }, content));
+}
 
 function choices(content, prompt, tools) {
   const chosen = new Set();
@@ -73,21 +80,34 @@ function satisfaction(content, tools) {
   submit.addEventListener("click", () => {
     const given = { rating };
     if (comment?.value.trim()) given.comment = comment.value.trim();
-    value(tools, given, "★".repeat(rating) + (given.comment ? ` ${given.comment}` : ""));
+    value(tools, content, given);
   });
   const scale = ratingScale(5, "smileys", (chosen) => {
     rating = chosen;
     submit.disabled = false;
   });
-  return element("fieldset", { className: "control" }, scale, element("div", { className: "field" }, comment, submit, skipButton(true, null, tools)));
+  return element("fieldset", { className: "control" }, scale, element("div", { className: "field" }, comment, submit));
 }
 
-const FACES = ["😞", "🙁", "😐", "🙂", "😄"];
+const STAR = ["path", { d: "m12 2.5 2.9 6.2 6.8.8-5 4.6 1.3 6.7-6-3.3-6 3.3 1.3-6.7-5-4.6 6.8-.8z", fill: "currentColor" }];
+
+/** A face that is sadder below 0 and happier above, from -1 to 1. */
+function face(mood) {
+  const line = { fill: "none", stroke: "currentColor", "stroke-width": 1.7, "stroke-linecap": "round" };
+  const mouth = 15.6 - mood * 1.4;
+  return drawing(34, ["circle", { cx: 12, cy: 12, r: 10, ...line }],
+    ["circle", { cx: 8.6, cy: 9.6, r: 1.3, fill: "currentColor" }], ["circle", { cx: 15.4, cy: 9.6, r: 1.3, fill: "currentColor" }],
+    ["path", { d: `M7.6 ${mouth} Q12 ${mouth + mood * 5} 16.4 ${mouth}`, ...line }]);
+}
 
 function ratingScale(max, shape, onChoose) {
-  const face = (number) => FACES[Math.round(((number - 1) * (FACES.length - 1)) / Math.max(1, max - 1))];
+  const shapes = {
+    stars: () => drawing(28, STAR),
+    smileys: (number) => face(max > 1 ? ((number - 1) / (max - 1)) * 2 - 1 : 1),
+    numbers: (number) => String(number),
+  };
   const buttons = Array.from({ length: max }, (_, index) => index + 1).map((number) =>
-    element("button", { type: "button", "aria-label": say("rate", { n: number, max }), "aria-pressed": "false",
+    element("button", { type: "button", "aria-label": say("rate", { n: number, max }), title: `${number}/${max}`, "aria-pressed": "false",
       onclick: () => {
         buttons.forEach((button, index) => {
           const on = shape === "stars" ? index < number : index === number - 1;
@@ -95,66 +115,70 @@ function ratingScale(max, shape, onChoose) {
           button.setAttribute("aria-pressed", String(index === number - 1));
         });
         onChoose(number);
-      } }, shape === "stars" ? "★" : shape === "smileys" ? face(number) : String(number)));
+      } }, (shapes[shape] ?? shapes.numbers)(number)));
   return element("div", { className: `stars ${shape}`, role: "group" }, buttons);
 }
 
-function skipButton(required, label, tools) {
-  if (required) return null;
-  const text = label || say("skip");
-  return element("button", { type: "button", className: "quiet", onclick: () => value(tools, null, text) }, text);
+function skipButton(content, tools) {
+  if (content.required) return null;
+  return element("button", { type: "button", className: "quiet", onclick: () => value(tools, content, null) }, content.skip_label || say("skip"));
 }
 
 function valueField(content, tools) {
   const field = content.field;
-  const skip = skipButton(content.required, content.skip_label, tools);
+  const skip = skipButton(content, tools);
+  const under = (...parts) => element("fieldset", { className: "control" }, ...parts);
   switch (field.kind) {
     case "rating":
-      return element("fieldset", { className: "control" },
-        ratingScale(field.max ?? 5, field.shape ?? "stars", (chosen) => value(tools, chosen, `${chosen}/${field.max ?? 5}`)), skip);
+      return { made: under(ratingScale(field.max ?? 5, field.shape ?? "stars", (chosen) => value(tools, content, chosen)), skip) };
     case "consent":
-      return consent(field, skip, tools);
+      return { made: consent(content, skip, tools) };
     case "file":
-      return fileField(field, skip, tools);
+      return { made: fileField(field, skip, tools), folded: true };
     case "signature":
-      return signature(skip, tools);
+      return { made: signature(skip, tools), folded: true };
     case "date_range":
-      return dateRange(field, skip, tools);
+      return { made: dateRange(content, skip, tools), folded: true };
+    case "date":
+    case "time":
+      return { made: momentField(content, skip, tools), folded: true, hints: hints(content) };
     default:
-      return nativeField(content, field, skip, tools);
+      return { made: skip && under(element("div", { className: "options" }, skip)), hints: hints(content) };
   }
 }
 
-function nativeField(content, field, skip, tools) {
-  const types = { number: "number", email: "email", phone: "tel", url: "url", date: "date", time: "time" };
-  const input = field.kind === "text" && field.multiline
-    ? element("textarea", { rows: "3" })
-    : element("input", { type: types[field.kind] ?? "text" });
-  input.setAttribute("aria-label", content.placeholder || plain(content.text));
-  if (content.placeholder) input.setAttribute("placeholder", content.placeholder);
-  if (field.kind === "text" && field.max_length) input.maxLength = field.max_length;
-  if (field.kind === "number") {
-    input.setAttribute("step", field.integer ? "1" : "any");
-    input.setAttribute("inputmode", field.integer ? "numeric" : "decimal");
-    if (field.min != null) input.setAttribute("min", field.min);
-    if (field.max != null) input.setAttribute("max", field.max);
-  }
-  if (field.earliest) input.setAttribute("min", String(field.earliest).slice(0, 10));
-  if (field.latest) input.setAttribute("max", String(field.latest).slice(0, 10));
-  if (field.kind === "email") input.setAttribute("autocomplete", "email");
-  if (field.kind === "phone") input.setAttribute("autocomplete", "tel");
-  const form = element("form", { className: "field", novalidate: field.kind === "url" }, input, element("button", { className: "primary" }, say("send")), skip);
+const KEYBOARDS = { email: "email", phone: "tel", url: "url", number: "decimal" };
+const AUTOMATIC = { email: "email", phone: "tel", url: "url" };
+
+/** How the composer asks for a value: its placeholder, keyboard, what the browser may fill in, the longest text. */
+function hints({ field, placeholder }) {
+  const kind = field.kind;
+  return {
+    placeholder: placeholder || (kind === "text" ? say("write") : say(`write_${kind}`)),
+    keyboard: kind === "number" && field.integer && field.min >= 0 ? "numeric" : KEYBOARDS[kind] ?? "text",
+    automatic: AUTOMATIC[kind] ?? "off",
+    longest: kind === "text" ? field.max_length : null,
+  };
+}
+
+function momentField(content, skip, tools) {
+  const field = content.field;
+  const input = element("input", { type: field.kind, "aria-label": content.placeholder || plain(content.text) });
+  const length = field.kind === "date" ? 10 : 5;
+  if (field.earliest) input.setAttribute("min", String(field.earliest).slice(0, length));
+  if (field.latest) input.setAttribute("max", String(field.latest).slice(0, length));
+  const form = element("form", { className: "field" }, input, element("button", { className: "primary" }, say("send")), skip);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const text = input.value.trim();
-    if (!text) return input.focus();
-    value(tools, field.kind === "number" ? Number(text) : text, text);
+    if (!input.value) return input.focus();
+    value(tools, content, input.value);
     return undefined;
   });
   return element("fieldset", { className: "control" }, form);
 }
 
-function dateRange(field, skip, tools) {
+function dateRange(content, skip, tools) {
+  const field = content.field;
   const limits = { min: field.earliest ? String(field.earliest).slice(0, 10) : undefined, max: field.latest ? String(field.latest).slice(0, 10) : undefined };
   const start = element("input", { type: "date", required: true, ...limits });
   const end = element("input", { type: "date", required: true, ...limits });
@@ -164,19 +188,20 @@ function dateRange(field, skip, tools) {
     element("button", { className: "primary" }, say("send")), skip);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    value(tools, { start: start.value, end: end.value }, `${start.value} – ${end.value}`);
+    value(tools, content, { start: start.value, end: end.value });
   });
   return element("fieldset", { className: "control" }, form);
 }
 
-function consent(field, skip, tools) {
+function consent(content, skip, tools) {
+  const field = content.field;
   const box = element("input", { type: "checkbox" });
-  const submit = element("button", { type: "button", className: "primary", disabled: true, onclick: () => value(tools, true, say("accept")) }, say("accept"));
+  const submit = element("button", { type: "button", className: "primary", disabled: true, onclick: () => value(tools, content, true) }, say("accept"));
   box.addEventListener("change", () => { submit.disabled = !box.checked; });
   const statement = typeof field.statement === "string" ? field.statement : Object.values(field.statement ?? {})[0] ?? "";
   return element("fieldset", { className: "control" }, element("div", { className: "field" },
     element("label", { className: "checkline" }, box, element("span", {}, inline(statement))), submit,
-    element("button", { type: "button", className: "quiet", onclick: () => value(tools, false, say("decline")) }, say("decline")), skip));
+    element("button", { type: "button", className: "quiet", onclick: () => value(tools, content, false) }, say("decline")), skip));
 }
 
 function fileField(field, skip, tools) {

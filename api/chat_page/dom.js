@@ -12,6 +12,20 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/** A drawing in the text's colour, 24 units square; parts are `[tag, attributes]`. It needs no font to be seen. */
+export function drawing(size, ...parts) {
+  const make = (tag, attributes) => {
+    const made = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+    return made;
+  };
+  const made = make("svg", { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true" });
+  made.append(...parts.map(([tag, attributes]) => make(tag, attributes)));
+  return made;
+}
+
 /** The address if it is one that may be opened or loaded, else null. */
 export function safeUrl(text, schemes = ["http:", "https:"]) {
   try {

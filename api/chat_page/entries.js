@@ -1,13 +1,14 @@
 // One transcript entry as elements, for every kind of content.
 
-import { bytes, element, link, safeUrl } from "./dom.js";
+import { answerText } from "./answers.js";
+import { bytes, drawing, element, link, safeUrl } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { say } from "./texts.js";
 
 const bubble = (...nodes) => element("div", { className: "bubble", dir: "auto" }, ...nodes);
 
 /** The parts of a message's body; `onReply(text)` is called by a card's reply button. */
-export function body(message, onReply) {
+function body(message, onReply, asked) {
   const content = message.content;
   switch (content.type) {
     case "text":
@@ -29,8 +30,9 @@ export function body(message, onReply) {
     case "notice":
       return [bubble(content.text || say(content.code))];
     case "selection":
-    case "value":
       return [plainBubble(content.text)];
+    case "value":
+      return [plainBubble(answerText(content, asked))];
     case "files":
       return [...(content.text && message.role === "agent" ? [bubble(markdown(content.text))] : []), ...content.files.map(fileLink)];
     default:
@@ -57,8 +59,11 @@ function media(content) {
   return element("figure", { className: "media" }, shown, content.name ? element("figcaption", {}, content.name) : null);
 }
 
+const CLIP = ["path", { d: "M20 11.5 12 19.4a5 5 0 0 1-7.1-7.1l8-8a3.4 3.4 0 0 1 4.8 4.8l-8 8a1.7 1.7 0 0 1-2.4-2.4l7.3-7.3",
+  fill: "none", stroke: "currentColor", "stroke-width": 1.8, "stroke-linecap": "round" }];
+
 function fileLink(file) {
-  const label = [element("span", { "aria-hidden": "true" }, "📎"), element("span", {}, file.name, " ", file.size ? element("small", {}, bytes(file.size)) : null)];
+  const label = [drawing(20, CLIP), element("span", {}, file.name, " ", file.size ? element("small", {}, bytes(file.size)) : null)];
   const url = file.url && safeUrl(file.url);
   if (!url) return element("span", { className: "filelink" }, label);
   const anchor = element("a", { className: "filelink", href: url, target: "_blank", rel: "noopener noreferrer" }, label);
@@ -89,10 +94,10 @@ function redirect(content) {
   return anchor;
 }
 
-/** The entry of a message: body and who says it. */
-export function entry(message, onReply) {
+/** The entry of a message: body and who says it. `asked` is the content of the question that it answers. */
+export function entry(message, onReply, asked) {
   const who = message.agent?.name;
-  const parts = body(message, onReply);
+  const parts = body(message, onReply, asked);
   if (!parts.length && message.role === "user") return null;
   return element("article", { className: `entry ${message.role}`, "aria-label": who || undefined },
     who ? element("span", { className: "meta" }, who) : null, parts);

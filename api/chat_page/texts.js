@@ -8,7 +8,9 @@ const TEXTS = {
     search: "Buscar opción", choose: "Elige {min} o más", chooseMax: "Elige hasta {max}", from: "Desde", to: "Hasta",
     comment: "Comentario (opcional)", accept: "Acepto", decline: "No acepto", upload: "Elegir archivo",
     uploading: "Subiendo…", tooLarge: "El archivo es demasiado grande (máximo {size}).", sign: "Firma aquí con el dedo o el ratón",
-    clear: "Borrar", unsent: "No se pudo enviar", retry: "Reintentar", missing: "Este bot no existe o no está publicado.",
+    clear: "Borrar", unsent: "No se pudo enviar", retry: "Reintentar", missing: "Este bot no existe", missingText: "No hay ningún bot en esta dirección, o no está publicado.", allBots: "Ver todos los bots",
+    writeInstead: "Responder escribiendo", write_email: "Escribe tu correo…", write_phone: "Escribe tu teléfono…",
+    write_number: "Escribe un número…", write_url: "Escribe una dirección web…", write_date: "Escribe una fecha…", write_time: "Escribe una hora…",
     agent_joined: "Se ha unido una persona del equipo", agent_left: "La persona del equipo ha salido",
     waiting_for_agent: "Esperando a una persona del equipo", agent_timeout: "Nadie del equipo está disponible ahora",
     closed: "La conversación se ha cerrado", inactive: "La conversación terminó por inactividad",
@@ -24,7 +26,9 @@ const TEXTS = {
     search: "Search options", choose: "Choose {min} or more", chooseMax: "Choose up to {max}", from: "From", to: "To",
     comment: "Comment (optional)", accept: "I agree", decline: "I don't agree", upload: "Choose a file",
     uploading: "Uploading…", tooLarge: "The file is too large (at most {size}).", sign: "Sign here with your finger or mouse",
-    clear: "Clear", unsent: "Could not be sent", retry: "Try again", missing: "This bot does not exist or is not published.",
+    clear: "Clear", unsent: "Could not be sent", retry: "Try again", missing: "There is no such bot", missingText: "No bot lives at this address, or it is not published.", allBots: "See all bots",
+    writeInstead: "Answer in writing", write_email: "Write your e-mail…", write_phone: "Write your phone number…",
+    write_number: "Write a number…", write_url: "Write a web address…", write_date: "Write a date…", write_time: "Write a time…",
     agent_joined: "A member of the team has joined", agent_left: "The member of the team has left",
     waiting_for_agent: "Waiting for a member of the team", agent_timeout: "Nobody of the team is available now",
     closed: "The conversation was closed", inactive: "The conversation ended for lack of activity",
@@ -43,6 +47,9 @@ export function useLanguage(language) {
   document.documentElement.lang = known;
   return known;
 }
+
+/** The page's language now. */
+export const language = () => document.documentElement.lang;
 
 export function say(key, values = {}) {
   return (current[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);

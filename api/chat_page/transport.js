@@ -12,6 +12,13 @@ export class Refused extends Error {
   }
 }
 
+/** The page has turned to another conversation meanwhile. */
+export class Superseded extends Refused {
+  constructor() {
+    super({ type: "superseded", status: 0 });
+  }
+}
+
 export function newId() {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -28,9 +35,11 @@ export class Transport {
     this.conversation = null;
     this.token = null;
     this.stream = null;
+    this.turns = 0; // how often the page has turned to another conversation
   }
 
   resume(conversation, token) {
+    this.turns += 1;
     this.conversation = conversation;
     this.token = token;
   }
@@ -78,10 +87,21 @@ export class Transport {
     }
   }
 
-  /** Sends one input until it is answered; the same id gives the same answer however often it is sent. */
+  /**
+   * Sends one input until it is answered; the same id gives the same answer however often it is sent.
+   * What belongs to one conversation is never sent to another: then it ends as Superseded.
+   */
   async send(messageId, input) {
+    const { turns } = this;
+    const here = () => {
+      if (turns !== this.turns) throw new Superseded();
+    };
     for (;;) {
-      const reply = await this.patiently(() => this.post(messageId, input));
+      const reply = await this.patiently(() => {
+        here();
+        return this.post(messageId, input);
+      });
+      here();
       this.conversation = reply.conversation_id;
       if (reply.token) {
         this.token = reply.token;

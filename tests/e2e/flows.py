@@ -76,6 +76,25 @@ def every_input() -> dict[str, Any]:
     return draw("Todo", nodes, ", ".join(arrows), variables)
 
 
+def skips() -> dict[str, Any]:
+    """Asks for what may be skipped, for a consent that may be refused, and for a day."""
+    nodes: list[Node] = [
+        ("start", "start", {}),
+        ("phone", "input", {
+            "text": "¿Un teléfono?", "field": {"kind": "phone"}, "save_to": "phone",
+            "required": False, "skip_label": "Mejor por correo",
+        }),
+        ("consent", "input", {
+            "text": "¿Aceptas?", "field": {"kind": "consent", "statement": "Acepto.", "must_accept": False},
+            "save_to": "consent",
+        }),
+        ("day", "input", {"text": "¿Cuándo?", "field": {"kind": "date"}, "save_to": "day"}),
+        ("end", "message", {"text": "Hecho."}),
+    ]  # fmt: skip
+    variables = [{"name": "phone"}, {"name": "consent", "type": "boolean"}, {"name": "day", "type": "date"}]
+    return draw("Omisiones", nodes, "start phone, phone consent, consent day, day end", variables)
+
+
 def waits(refusing: str) -> dict[str, Any]:
     """Waits for whatever the visitor chooses; `refusing` is an address whose answer is an error."""
     nodes: list[Node] = [

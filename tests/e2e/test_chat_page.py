@@ -25,6 +25,11 @@ def entries(page: Page) -> Locator:
     return page.locator("#log .entry[data-seq] .bubble")
 
 
+def fields(page: Page) -> Locator:
+    """Where something can be written."""
+    return page.locator("input:visible, textarea:visible")
+
+
 async def transcript(page: Page) -> list[str]:
     return await entries(page).all_inner_texts()
 
@@ -51,6 +56,10 @@ async def test_support_in_spanish_by_buttons_and_text(
     await write(page, "cl 1042")
     await see(page, "CL-1042 va de camino")
     await expect(page.get_by_role("button", name="No, eso es todo")).to_be_visible()
+    await page.wait_for_function(
+        "() => { const log = document.getElementById('log');"
+        " return log.scrollHeight - log.scrollTop - log.clientHeight < 2; }"
+    )
     await picture(page, "chat.png")
     before = await transcript(page)
     assert before[2] == "Dónde está mi pedido"
@@ -153,9 +162,11 @@ async def test_every_input_can_be_used(stage: Stage, visitor: Watched, tmp_path:
     page = await visitor.open(f"{stage.platform.api}/chat/{bot}")
 
     async def fill(asked: str, given: str) -> None:
+        """Answer in the only field there is."""
         await see(page, f"¿{asked}?")
-        await page.locator(".control input").fill(given)
-        await page.locator(".control").get_by_role("button", name="Enviar").click()
+        await expect(fields(page)).to_have_count(1)
+        await fields(page).fill(given)
+        await page.get_by_role("button", name="Enviar").click()
 
     await fill("text", "Ana")
     await fill("number", "42")
@@ -163,6 +174,10 @@ async def test_every_input_can_be_used(stage: Stage, visitor: Watched, tmp_path:
     await see(page, "¿phone?")
     await page.get_by_role("button", name="Omitir").click()
     await fill("url", "ejemplo.es/silla")
+    await see(page, "¿date?")
+    await page.get_by_role("button", name="Responder escribiendo").click()
+    await write(page, "hace mucho tiempo")
+    await expect(page.locator(".control input")).to_be_visible()
     await fill("date", "2027-03-01")
     await fill("time", "10:30")
     await see(page, "¿range?")
@@ -219,6 +234,7 @@ async def test_every_input_can_be_used(stage: Stage, visitor: Watched, tmp_path:
 
 
 async def _sign(page: Page) -> None:
+    await page.locator("canvas.pad").hover()  # waits until the page has come to rest
     box = await page.locator("canvas.pad").bounding_box()
     assert box is not None
     await page.mouse.move(box["x"] + 20, box["y"] + 60)
