@@ -292,7 +292,8 @@ def _booking_form(booking: Booking) -> str:
     request = booking.request
     words = _WORDS["en" if request.lang.startswith("en") else "es"]
     what, confirm, decline, confirmed, declined = words
-    text = html.escape(what.format(day=request.day, time=request.time, name=request.name))
+    time = _clock(request.time, request.lang)
+    text = html.escape(what.format(day=request.day, time=time, name=request.name))
     if booking.status != "held":
         return (
             f"<p>{text}</p><p><strong>{confirmed if booking.status == 'confirmed' else declined}</strong></p>"
