@@ -42,6 +42,9 @@ function table(head, rows) {
     rows.map((row) => element("tr", {}, row.map((cell) => element("td", {}, cell)))));
 }
 
+/** Paragraphs whose lines run on, as in Markdown: the source breaks them where a line of code is full. */
+const flowing = (text) => text.replace(/(\S)\n(?![\s]|[-*#>] |\d+\. )/g, "$1 ");
+
 const words = (description) => element("span", {}, inline(description ?? ""));
 
 function properties(schema) {
@@ -52,7 +55,7 @@ function properties(schema) {
 }
 
 function operation(path, method, about) {
-  const inside = element("div", { className: "inside" }, markdown(about.description ?? ""));
+  const inside = element("div", { className: "inside" }, markdown(flowing(about.description ?? "")));
   const fields = (about.parameters ?? []).map((parameter) => {
     const input = element("input", { placeholder: parameter.schema?.default ?? typeOf(parameter.schema) });
     return { parameter, input };
@@ -108,7 +111,7 @@ function operation(path, method, about) {
 
 part("credentials").addEventListener("submit", (event) => event.preventDefault());
 part("title").textContent = `${api.info.title} ${api.info.version}`;
-part("about").replaceChildren(...markdown(api.info.description ?? ""));
+part("about").replaceChildren(...markdown(flowing(api.info.description ?? "")));
 const groups = new Map();
 for (const [path, methods] of Object.entries(api.paths)) {
   for (const method of METHODS) {

@@ -1,10 +1,19 @@
 // The list of bots and where else to look.
 
 import { element, safeUrl } from "./dom.js";
-import { say, useLanguage } from "./texts.js";
+import { preferredLanguage, say, useLanguage } from "./texts.js";
 import { pause } from "./transport.js";
 
 const part = (id) => document.getElementById(id);
+
+/** A language's own name; whatever isn't a language stays as it is. */
+function nameOf(tag) {
+  try {
+    return new Intl.DisplayNames([tag], { type: "language" }).of(tag);
+  } catch {
+    return tag;
+  }
+}
 
 async function load() {
   for (;;) {
@@ -18,15 +27,16 @@ async function load() {
   }
 }
 
-const language = useLanguage(new URLSearchParams(location.search).get("lang") ?? navigator.language);
+const language = useLanguage(preferredLanguage(["es", "en"], "en"));
 part("lead").textContent = say("homeText");
 const { platform, bots, links } = await load();
 document.title = platform;
 part("platform").textContent = platform;
 part("bots").replaceChildren(...bots.map((bot) => element("li", {},
-  element("a", { href: `/chat/${encodeURIComponent(bot.slug)}` },
+  element("a", { href: `/chat/${encodeURIComponent(bot.slug)}${location.search}` },
     element("span", { className: "avatar", "aria-hidden": "true" }, bot.name.slice(0, 1).toUpperCase()),
-    element("span", { className: "text" }, element("strong", {}, bot.name), element("small", {}, bot.description || bot.languages.join(", ")))))));
+    element("span", { className: "text" }, element("strong", {}, bot.name), bot.description ? element("small", {}, bot.description) : null,
+      element("small", { className: "languages" }, bot.languages.map(nameOf).join(" · ")))))));
 if (!bots.length) part("bots").replaceChildren(element("li", {}, say("noBots")));
 part("links").replaceChildren(
   element("a", { href: "/docs" }, say("docs")),
