@@ -410,9 +410,14 @@ class ConversationWorkflow:
         wanted = self._next_time(deadline)
         if wanted is None or (self.timer_at is not None and self.timer_at <= wanted):
             return
+        self._arm(wanted, self._rings_for(wanted, deadline))
+
+    def _rings_for(self, at: datetime, deadline: datetime | None) -> str:
+        """What a timer is named by in the Temporal UI."""
         waiting = self.session.state.waiting
-        named = waiting is not None and wanted == deadline
-        self._arm(wanted, waiting.node_label if named and waiting is not None else "write the transcript")
+        if at == deadline:
+            return waiting.node_label if waiting is not None else "go on"
+        return "write the transcript" if at == self.outbox.next_time() else "go on"
 
     def _arm(self, at: datetime, summary: str) -> None:
         self._disarm()
@@ -434,11 +439,12 @@ class ConversationWorkflow:
         """
         length = workflow.info().get_current_history_length()
         if length not in (self.marked, self.outbox.marked):
-            now, waiting = workflow.now(), self.session.state.waiting
-            at = self._next_time(self.session.next_deadline() if self.session.loaded else None)
+            now = workflow.now()
+            deadline = self.session.next_deadline() if self.session.loaded else None
+            at = self._next_time(deadline)
             # What is due already waits for the main loop, not for a timer.
             at = at if at is not None and at > now else now + IDLE
-            self._arm(at, waiting.node_label if waiting is not None else "go on")
+            self._arm(at, self._rings_for(at, deadline))
 
     def _mark(self) -> None:
         self.marked = workflow.info().get_current_history_length()

@@ -44,7 +44,7 @@ def details(session: Session) -> str:
     if state.end_reason:
         lines.append(f"**Ended** {_escape(state.end_reason)}")
     lines.append(f"**Turns** {state.turns} · **messages** {state.last_seq} · **language** {state.language}")
-    lists = ["**Path**", "", *(_visit(visit, session) for visit in state.path[-SHOWN_VISITS:])]
+    lists = ["**Path**", "", *_path(session)]
     variables = session.visible_variables()
     if variables:
         lists += [
@@ -56,6 +56,14 @@ def details(session: Session) -> str:
     return "\n\n".join(lines) + "\n\n" + "\n".join(lists)
 
 
+def _path(session: Session) -> list[str]:
+    """The last visits. Their numbers are escaped: as a list's they would be counted anew, from 1."""
+    visits = session.state.path[-SHOWN_VISITS:]
+    before = visits[0].number - 1 if visits else 0
+    earlier = [f"- … {before} earlier"] if before else []
+    return [*earlier, *(_visit(visit, session) for visit in visits)]
+
+
 def _visit(visit: Visit, session: Session) -> str:
     graph = session.graphs.get(visit.flow)
     label = graph.label(visit.node_id) if graph is not None else visit.node_id
@@ -65,7 +73,7 @@ def _visit(visit: Visit, session: Session) -> str:
 @lru_cache(maxsize=4096)
 def _visit_line(number: int, label: str, flow: str, exit_id: str | None, error: str | None) -> str:
     """Kept, since each turn shows the visits before it once more."""
-    where = f"{number}. {_escape(label)}" + (f" (`{flow}`)" if flow != "main" else "")
+    where = f"- {number}\\. {_escape(label)}" + (f" (`{flow}`)" if flow != "main" else "")
     gone = f" → {exit_id}" if exit_id else ""
     return where + gone + (f" — {_escape(error)}" if error else "")
 

@@ -61,6 +61,14 @@ A_FEW_TIMES = TemporalRetryPolicy(
 )
 HEARTBEAT = timedelta(seconds=5)
 """A worker that is silent for this long is taken to be dead. Effects report each second."""
+OWN_ATTEMPT = timedelta(seconds=4)
+"""For one attempt at what the platform does by itself, in milliseconds as a rule and without heartbeats. When
+it is over, the worker that had it is taken to be dead, and a turn must go on well within 10 s of that."""
+SOON_AGAIN = TemporalRetryPolicy(
+    initial_interval=timedelta(milliseconds=250),
+    maximum_interval=timedelta(seconds=5),
+    maximum_attempts=5 + LOST_ATTEMPTS,
+)
 LOCAL_LIMIT = timedelta(seconds=1.5)
 """For a local activity: half of the task's timeout, before the worker has to ask for more time."""
 
@@ -110,8 +118,8 @@ class TemporalEffects:
             request,
             RecognizedIntent,
             f"{summary}: intent",
-            attempt=timedelta(seconds=10),
-            retry=A_FEW_TIMES,
+            attempt=OWN_ATTEMPT,
+            retry=SOON_AGAIN,
         )
 
     async def send_email(self, message: EmailMessage, summary: str) -> EmailSent:
@@ -144,7 +152,7 @@ class TemporalEffects:
             request,
             OpenedCallback,
             f"{summary}: callback address",
-            attempt=timedelta(seconds=10),
+            attempt=OWN_ATTEMPT,
             retry=UNTIL_IT_WORKS,
         )
 
@@ -173,7 +181,7 @@ async def load_flow(request: LoadFlow) -> FlowBundle:
             LOAD_FLOW,
             request,
             result_type=FlowBundle,
-            start_to_close_timeout=timedelta(seconds=10),
+            start_to_close_timeout=OWN_ATTEMPT,
             retry_policy=UNTIL_IT_WORKS,
             summary="load the flow, once the database answers",
         )
@@ -186,7 +194,7 @@ async def flush_transcript(flush: Flush, summary: str) -> Flushed:
         FLUSH_TRANSCRIPT,
         flush,
         result_type=Flushed,
-        start_to_close_timeout=timedelta(seconds=5),
+        start_to_close_timeout=OWN_ATTEMPT,
         retry_policy=UNTIL_IT_WORKS,
         cancellation_type=workflow.ActivityCancellationType.ABANDON,
         summary=summary,
