@@ -32,6 +32,8 @@ app = typer.Typer(
 FlowFile = Annotated[Path, typer.Argument(metavar="FILE", help="A flow as JSON; `-` reads standard input.")]
 _COLOURS = {"error": "red", "warning": "yellow", "added": "green", "removed": "red", "changed": "yellow"}
 _SHOWN = 60
+_WIDEST = 10_000
+"""Columns of an outline: a terminal folds what is longer than its lines, a file keeps it whole."""
 
 
 @app.command("validate")
@@ -66,7 +68,7 @@ def show(file: FlowFile) -> None:
     """Print a flow as an outline: what leads where, from the start on."""
     console = _console()
     flow = _flow(file)
-    console.print(_outline(flow))
+    Console(highlight=False, width=_WIDEST).print(_outline(flow))
     details = [f"{len(flow.nodes)} nodes", f"{len(flow.edges)} edges", f"{len(list(texts(flow)))} texts"]
     details.append(f"languages {', '.join(flow.all_languages())}")
     console.print(", ".join(details), style="dim")
@@ -135,12 +137,18 @@ def _print_findings(console: Console, name: str, findings: list[Finding]) -> Non
         console.print(f"[green]✓[/] {escape(name)}")
         return
     errors = sum(item.severity == "error" for item in findings)
-    console.print(f"[bold]{escape(name)}[/]: {errors} errors, {len(findings) - errors} warnings")
+    console.print(
+        f"[bold]{escape(name)}[/]: {_count(errors, 'error')}, {_count(len(findings) - errors, 'warning')}"
+    )
     for item in findings:
         colour = _COLOURS[item.severity]
         place = f" [dim]{escape(item.path)}[/]" if item.path else ""
         console.print(f"  [{colour}]{item.severity}[/] {escape(item.message)} [dim]{item.code}[/]{place}")
         console.print(f"    {escape(item.fix)}", style="dim")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _outline(flow: Flow) -> Tree:

@@ -49,6 +49,23 @@ def test_errors_fail_and_say_what_to_do(folder: Path) -> None:
     assert "Declare the variable" in result.stdout
 
 
+def test_findings_are_counted_in_words(folder: Path) -> None:
+    readme = folder / "README.md"
+    readme.write_text("# no flow")
+    assert "README.md: 1 error, 0 warnings" in run("validate", readme).stdout.replace("\n", "")
+
+
+def test_an_outline_is_never_cut(folder: Path) -> None:
+    document = good_flow()
+    label = "A long name " * 9
+    node(document, "hello")["data"]["label"] = label.strip()
+    result = run("show", save(folder, document))
+    (line,) = [one for one in result.stdout.splitlines() if " hello " in one]
+    assert label.strip() in line
+    assert line.endswith(" message")
+    assert all(one == one.rstrip() for one in result.stdout.splitlines())
+
+
 def test_warnings_pass_unless_strict(folder: Path) -> None:
     document = good_flow()
     document["variables"].append({"name": "spare"})
