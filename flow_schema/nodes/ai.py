@@ -192,7 +192,7 @@ class AgentTask(Model):
     max_turns: int = Field(
         default=20,
         title="Most turns",
-        description="Visitor turns while talking on; then `next`.",
+        description="Visitor turns that it answers while talking on; the last answer takes `next`.",
         ge=1,
         le=500,
     )

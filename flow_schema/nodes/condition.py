@@ -43,7 +43,8 @@ Operator = Literal[
 
 
 class Rule(Model):
-    """Compares a value. Text is compared without case; numbers and dates in texts are read as such."""
+    """Compares a value. Text is compared without case and accents; numbers and dates in texts are read as
+    such, times without an offset in the flow's timezone."""
 
     type: Literal["rule"] = Field(default="rule", title="Type", description="A single comparison.")
     left: Formula = Field(

@@ -68,15 +68,19 @@ class OptionSource(Model):
 class Matching(Model):
     """How a typed answer finds its option: exact always, then by number, fuzzy, semantic.
 
-    Labels in every language, values and synonyms count. Exact: without case, accents and outer punctuation.
-    Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes, one in three does not;
-    an answer that holds a name as whole words passes too.
+    Labels in every language, values and synonyms count. Exact: without case, accents, punctuation, emoji and
+    what stands in brackets. Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes,
+    one in three does not. An answer passes too that holds the name of one option as whole words, though not
+    after a `no`; that is a part of one name alone; or that is a yes or a no (`claro`, `no, gracias`) where
+    one option is. An answer that fits several options is asked again. With several answers, `,`, `y`, `and`,
+    `+` and `/` part them, `todas` and `ninguna` are understood, and every part must fit.
     """
 
     numbers: bool = Field(
         default=True,
         title="By number",
-        description="Takes a typed 2 for the second option, unless an option's text holds digits.",
+        description="Takes `2`, `la segunda`, `option two` for the second option. Where an option's text "
+        "holds numbers, `2` is the option that begins with it.",
     )
     fuzzy: bool = Field(default=True, title="Fuzzy", description="Forgives typing errors.")
     fuzzy_threshold: float = Field(
@@ -123,7 +127,7 @@ class QuestionData(NodeCommon):
         default=None,
         title="Save to",
         description="Variable for the chosen value, or the list of values with several answers. "
-        "An answer that takes `other` is saved as typed.",
+        "An answer that takes `other` is saved as typed, or as null where the variable can't hold it.",
     )
     matching: Matching = Field(
         default_factory=Matching, title="Matching", description="How typed answers find their option."

@@ -22,10 +22,15 @@ class KeywordTrigger(Model):
 
     kind: Literal["keyword"] = Field(title="Kind", description="The first message holds a keyword.")
     keywords: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
-        title="Keywords", description="Compared without case and accents.", min_length=1, max_length=100
+        title="Keywords",
+        description="Compared without case, accents and punctuation.",
+        min_length=1,
+        max_length=100,
     )
     match: Literal["is", "contains"] = Field(
-        default="contains", title="Match", description="Whether the message is the keyword or contains it."
+        default="contains",
+        title="Match",
+        description="Whether the message is the keyword or contains it, as whole words.",
     )
 
 

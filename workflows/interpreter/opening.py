@@ -6,7 +6,7 @@ from flow_schema.nodes import StartNode
 from flow_schema.nodes.start import KeywordTrigger
 from flow_schema.turns import StartInput, TriggerInfo
 from workflows.interpreter.graph import FlowGraph
-from workflows.interpreter.matching import normal
+from workflows.interpreter.reading.letters import holds_words, plain
 
 
 def trigger_of(start: StartInput, graph: FlowGraph) -> TriggerInfo:
@@ -14,11 +14,16 @@ def trigger_of(start: StartInput, graph: FlowGraph) -> TriggerInfo:
     node = graph.nodes.get(graph.start_id or "")
     if start.trigger.kind != "open" or not start.text or not isinstance(node, StartNode):
         return start.trigger
-    text = normal(start.text)
     for trigger in node.data.triggers:
         if isinstance(trigger, KeywordTrigger):
             for keyword in trigger.keywords:
-                word = normal(keyword)
-                if text == word or (trigger.match == "contains" and word in text):
+                if _fires(keyword, start.text, trigger.match):
                     return TriggerInfo(kind="keyword", name=keyword)
     return start.trigger
+
+
+def _fires(keyword: str, text: str, match: str) -> bool:
+    word = plain(keyword)
+    if not word:  # an emoji or a sign
+        return keyword.strip() == text.strip() or (match == "contains" and keyword.strip() in text)
+    return word == plain(text) or (match == "contains" and holds_words(plain(text), word))

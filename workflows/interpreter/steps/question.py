@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from flow_schema.effects import IntentExamples, RecognizeIntent
+from flow_schema.expression_values import to_text
 from flow_schema.fields import TemplateReference
 from flow_schema.nodes.question import OptionSource, QuestionNode
 from flow_schema.turns import ChoiceInput, ChoiceOption, ChoicesContent, TextInput, ValueInput
 from workflows.interpreter.context import StepContext
-from workflows.interpreter.matching import Candidate, match_exact, match_fuzzy, match_number
 from workflows.interpreter.outcomes import (
     AwaitVisitor,
     DeadlinePassed,
@@ -19,6 +18,14 @@ from workflows.interpreter.outcomes import (
     StepFailed,
     VisitorSaid,
 )
+from workflows.interpreter.reading.options import (
+    Candidate,
+    match_exact,
+    match_place,
+    match_similar,
+    match_words,
+)
+from workflows.interpreter.reading.selections import all_or_none, parts_of
 from workflows.interpreter.rules import as_text
 
 
@@ -81,7 +88,12 @@ def _static_options(node: QuestionNode, ctx: StepContext) -> list[dict[str, Any]
             "id": option.id,
             "label": ctx.text(option.label),
             "value": option.value if option.value is not None else option.id,
-            "names": [option.value or option.id, *option.synonyms, *_translations(option.label)],
+            "names": [
+                *([option.value] if option.value else []),
+                *option.synonyms,
+                *_translations(option.label),
+            ],
+            "codes": [] if option.value else [option.id],
             "description": ctx.optional_text(option.description),
             "image_url": ctx.template(option.image_url) if option.image_url else None,
         }
@@ -94,16 +106,20 @@ def _translations(label: str | dict[str, str] | TemplateReference) -> list[str]:
 
 
 def _dynamic_options(source: OptionSource, ctx: StepContext) -> list[dict[str, Any]]:
+    """An option for each entry that reads as something; an object without a label shows its place."""
     entries = ctx.formula(source.list)
     if entries is not None and not isinstance(entries, list):
         raise StepFailed(f"the options' list `{source.list}` is not a list")
     options = []
     for number, entry in enumerate((entries or [])[: source.limit], start=1):
-        label, value, image = as_text(entry), entry, None
+        label, value, image = to_text(entry), entry, None
         if isinstance(entry, dict):
-            label = as_text(entry.get(source.label_key or "label", entry.get("name", number)))
+            label = to_text(entry.get(source.label_key or "label", entry.get("name")))
+            label = label if label.strip() else str(number)
             value = entry.get(source.value_key) if source.value_key else entry
             image = entry.get(source.image_key) if source.image_key else None
+        if not label.strip():
+            continue
         options.append(
             {
                 "id": str(number),
@@ -118,39 +134,49 @@ def _dynamic_options(source: OptionSource, ctx: StepContext) -> list[dict[str, A
 
 async def _find(node: QuestionNode, ctx: StepContext, text: str) -> list[str] | None:
     """The ids a typed answer means, or None."""
+    candidates, matching = _candidates(ctx), node.data.matching
     if not node.data.multiple:
-        found = await _find_one(node, ctx, text)
+        found = await _find_one(node, ctx, text, candidates)
         return [found] if found else None
-    if whole := match_exact(text, _candidates(ctx)):
+    whole = match_exact(text, candidates)
+    if whole is None and matching.fuzzy:
+        whole = match_similar(text, candidates, matching.fuzzy_threshold)
+    if whole is not None:
         return [whole]
-    parts = [part for part in re.split(r"[,;\n]|\s+(?:y|e|and|&)\s+", text) if part.strip()]
-    found_ids = [await _find_one(node, ctx, part) for part in parts]
-    known = [option_id for option_id in found_ids if option_id is not None]
-    if len(parts) > 1 and not known:
-        found = await _find_one(node, ctx, text)  # a comma may be a part of the option's own name
-        return [found] if found else None
-    return list(dict.fromkeys(known)) if known and len(known) == len(parts) else None
+    if (every := all_or_none(text, candidates)) is not None:
+        return every
+    chosen: list[str] = []
+    for part in parts_of(text, candidates, numbers=matching.numbers):
+        option = part.option or await _find_one(node, ctx, part.text, candidates)
+        if option is None:
+            return None
+        chosen.append(option)
+    return list(dict.fromkeys(chosen)) or None
 
 
 def _candidates(ctx: StepContext) -> list[Candidate]:
-    return [Candidate(option["id"], (option["label"], *option["names"])) for option in ctx.local["options"]]
+    return [
+        Candidate(option["id"], (option["label"], *option["names"]), tuple(option.get("codes", ())))
+        for option in ctx.local["options"]
+    ]
 
 
-async def _find_one(node: QuestionNode, ctx: StepContext, text: str) -> str | None:
+async def _find_one(
+    node: QuestionNode, ctx: StepContext, text: str, candidates: list[Candidate]
+) -> str | None:
     matching = node.data.matching
-    candidates = _candidates(ctx)
     found = match_exact(text, candidates)
     if found is None and matching.numbers:
-        found = match_number(text, candidates)
+        found = match_place(text, candidates)
     if found is None and matching.fuzzy:
-        found = match_fuzzy(text, candidates, matching.fuzzy_threshold)
+        found = match_similar(text, candidates, matching.fuzzy_threshold) or match_words(text, candidates)
     if found is None and matching.semantic:
         recognized = await ctx.effects.recognize_intent(
             RecognizeIntent(
                 context=ctx.effect(),
                 text=text,
                 intents=[
-                    IntentExamples(name=candidate.id, examples=list(candidate.names))
+                    IntentExamples(name=candidate.id, examples=[*candidate.names, *candidate.codes])
                     for candidate in candidates
                 ],
                 threshold=matching.semantic_threshold,
@@ -187,7 +213,10 @@ def _unmatched(node: QuestionNode, ctx: StepContext, text: str) -> Outcome:
     ctx.local["attempts"] = attempts
     if ctx.has_edge("other") and attempts > node.data.retries:
         if node.data.save_to and text:
-            ctx.set(node.data.save_to, [text] if node.data.multiple else text)
+            try:
+                ctx.set(node.data.save_to, [text] if node.data.multiple else text)
+            except StepFailed:  # words for a number: the exit tells more than being stuck would
+                ctx.set(node.data.save_to, None)
         return Goto("other")
     return _again(node, ctx, ctx.text(node.data.retry_text) or ctx.phrase("no_match"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import date, time
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,13 +28,11 @@ from flow_schema.nodes.input import (
     TimeField,
     UrlField,
 )
-from workflows.interpreter.matching import normal
+from workflows.interpreter.reading.agreement import read_yes_or_no
+from workflows.interpreter.reading.dates import parse_date, parse_range, show_date
+from workflows.interpreter.reading.numbers import parse_number, parse_rating
+from workflows.interpreter.reading.times import parse_time
 from workflows.interpreter.rules import as_text
-
-YES = frozenset(
-    {"si", "s", "yes", "y", "ok", "vale", "acepto", "de acuerdo", "claro", "i agree", "agree", "true", "1"}
-)
-NO = frozenset({"no", "n", "rechazo", "no acepto", "disagree", "i disagree", "false", "0"})
 
 
 class Invalid(Exception):
@@ -73,9 +71,7 @@ def read_value(
         case UrlField():
             return _url(answer)
         case DateField():
-            return _limited(
-                _date(answer, language, today, "date"), field.earliest, field.latest, language, evaluate
-            )
+            return _date(field, answer, language, today, evaluate)
         case TimeField():
             return _time(field, answer)
         case DateRangeField():
@@ -103,36 +99,6 @@ def _text(field: TextField, answer: Any) -> str:
     if field.pattern and re2.fullmatch(field.pattern, text) is None:
         raise Invalid("text_pattern")
     return text
-
-
-_SPACES = re.compile(r"[\s\u00a0\u202f']")
-
-
-def parse_number(text: str, language: str) -> float | None:
-    """The number a person wrote. Where both marks stand, the last is the decimal one; a single mark before
-    exactly three digits separates thousands if that is the language's custom (`1.234` in es, `1,234` in en).
-    """
-    cleaned = _SPACES.sub("", text).rstrip("€$£%").lstrip("€$£")
-    if not re.fullmatch(r"[+-]?[\d.,]*\d[\d.,]*", cleaned):
-        return None
-    thousands, decimal = (",", ".") if language.split("-")[0] == "en" else (".", ",")
-    if "." in cleaned and "," in cleaned:
-        decimal = max(".", ",", key=cleaned.rfind)
-        thousands = "," if decimal == "." else "."
-    elif cleaned.count(".") + cleaned.count(",") > 1:
-        thousands = "." if "." in cleaned else ","
-        decimal = "," if thousands == "." else "."
-    elif thousands in cleaned and not re.fullmatch(
-        rf"[+-]?[1-9]\d{{0,2}}{re.escape(thousands)}\d{{3}}", cleaned
-    ):
-        thousands, decimal = decimal, thousands
-    whole = cleaned.replace(thousands, "")
-    if whole.count(decimal) > 1:
-        return None
-    try:
-        return float(whole.replace(decimal, "."))
-    except ValueError:
-        return None
 
 
 def _number(field: NumberField, answer: Any, language: str) -> int | float:
@@ -186,6 +152,11 @@ def _phone(field: PhoneField, answer: Any) -> str:
 
 def _url(answer: Any) -> str:
     text = answer.strip() if isinstance(answer, str) else ""
+    *sentence, last = text.split() or [""]
+    if sentence and "." in last.strip(".,;") and not any(re.search(r"[./]\w", word) for word in sentence):
+        text = last.strip("<>()\"'").rstrip(
+            ".,;!?)"
+        )  # `mi web es www.ejemplo.es`; but not `http://x.es/a b`, a slip
     if text and "://" not in text:
         text = f"https://{text}"
     try:
@@ -200,125 +171,67 @@ def _url(answer: Any) -> str:
     return text
 
 
-_MONTHS = {
-    name: number
-    for names in (
-        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
-        "ene feb mar abr may jun jul ago sep oct nov dic",
-        "january february march april may june july august september october november december",
-        "jan feb mar apr may jun jul aug sep oct nov dec",
-    )
-    for number, name in enumerate(names.split(), start=1)
-} | {"setiembre": 9, "sept": 9}
-_DAY_THEN_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th|o)?\.? (?:de |of )?([a-z]+)\.?,? (?:de |del )?(\d{4})")
-_MONTH_THEN_DAY = re.compile(r"([a-z]+)\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})")
+def _date(field: DateField, answer: Any, language: str, today: date, evaluate: Evaluate) -> str:
+    earliest, latest = _limits(field, evaluate)
+    parsed = None
+    if isinstance(answer, str):
+        parsed = parse_date(answer, language, today, date.fromisoformat(latest) if latest else None)
+    if parsed is None:
+        raise Invalid("date")
+    return _limited(parsed, earliest, latest, language)
 
 
-def _in_words(cleaned: str) -> tuple[int, int, int] | None:
-    """Year, month and day of `24 de diciembre de 2026`, `24 Dec 2026` or `December 24, 2026`."""
-    if found := _DAY_THEN_MONTH.fullmatch(cleaned):
-        day, month, year = found.groups()
-    elif found := _MONTH_THEN_DAY.fullmatch(cleaned):
-        month, day, year = found.groups()
-    else:
-        return None
-    return (int(year), _MONTHS[month], int(day)) if month in _MONTHS else None
+def _limits(field: DateField | DateRangeField, evaluate: Evaluate) -> tuple[str | None, str | None]:
+    """The first and the last day allowed, `YYYY-MM-DD`."""
+    return _day_of(field.earliest, evaluate), _day_of(field.latest, evaluate)
 
 
-def parse_date(text: str, language: str, today: date) -> date | None:
-    """The day a person wrote: ISO, `24/12/2026`, `24-12-26`, `12/24/2026` in American English, with the
-    month's name in Spanish or English, or a word for today or tomorrow."""
-    words = {"hoy": 0, "today": 0, "manana": 1, "tomorrow": 1, "pasado manana": 2}
-    cleaned = normal(text)
-    if cleaned in words:
-        return date.fromordinal(today.toordinal() + words[cleaned])
-    found = re.fullmatch(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(T.*)?", text.strip())
-    named = _in_words(cleaned)
-    if found:
-        year, month, day = (int(found[1]), int(found[2]), int(found[3]))
-    elif named:
-        year, month, day = named
-    else:
-        found = re.fullmatch(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4}|\d{2})", text.strip())
-        if not found:
-            return None
-        day, month, year = int(found[1]), int(found[2]), int(found[3])
-        american = language.lower() == "en-us" or (language.lower() == "en" and month > 12 >= day)
-        if american:
-            day, month = month, day
-        year += 2000 if year < 100 else 0
+def _day_of(formula: str | None, evaluate: Evaluate) -> str | None:
+    value = evaluate(formula) if formula else None
     try:
-        return date(year, month, day)
+        return date.fromisoformat(value[:10]).isoformat() if isinstance(value, str) else None
     except ValueError:
         return None
 
 
-def _date(answer: Any, language: str, today: date, complaint: str) -> date:
-    parsed = parse_date(answer, language, today) if isinstance(answer, str) else None
-    if parsed is None:
-        raise Invalid(complaint)
-    return parsed
-
-
-def _limited(value: date, earliest: str | None, latest: str | None, language: str, evaluate: Evaluate) -> str:
-    low = evaluate(earliest) if earliest else None
-    high = evaluate(latest) if latest else None
-    if isinstance(low, str) and value.isoformat() < low[:10]:
-        raise Invalid("date_min", limit=show_date(low[:10], language))
-    if isinstance(high, str) and value.isoformat() > high[:10]:
-        raise Invalid("date_max", limit=show_date(high[:10], language))
+def _limited(value: date, earliest: str | None, latest: str | None, language: str) -> str:
+    if earliest and value.isoformat() < earliest:
+        raise Invalid("date_min", limit=show_date(earliest, language))
+    if latest and value.isoformat() > latest:
+        raise Invalid("date_max", limit=show_date(latest, language))
     return value.isoformat()
-
-
-def show_date(iso: str, language: str) -> str:
-    """A day for reading: `24/12/2026`, in English `2026-12-24`."""
-    if language.split("-")[0] == "en" or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", iso):
-        return iso
-    return f"{iso[8:10]}/{iso[5:7]}/{iso[:4]}"
-
-
-_BETWEEN_DAYS = re.compile(r"(?i)\s+(?:a|al|to|until|till|hasta el|hasta|-|–)\s+|\s*–\s*|\s*\.\.\s*")
-_TWO_DAYS = re.compile(r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})[\s,-]+(\d[\d/.-]*\d)")
 
 
 def _date_range(
     field: DateRangeField, answer: Any, language: str, today: date, evaluate: Evaluate
 ) -> dict[str, str]:
-    if isinstance(answer, str):
-        text = re.sub(r"(?i)^(?:del|de|desde|from)(?: el)?\s+", "", answer.strip())
-        parts = _BETWEEN_DAYS.split(text, maxsplit=1)
-        if len(parts) == 1 and (pair := _TWO_DAYS.fullmatch(text)):
-            parts = list(pair.groups())
-        answer = {"start": parts[0], "end": parts[-1]} if len(parts) == 2 else None
-    if not isinstance(answer, dict):
+    days = None
+    match answer:
+        case str():
+            days = parse_range(answer, language, today)
+        case {"start": str(first), "end": str(last)}:
+            start, end = parse_date(first, language, today), parse_date(last, language, today)
+            days = (start, end) if start is not None and end is not None else None
+        case _:
+            pass
+    if days is None:
         raise Invalid("date_range")
-    start = _date(answer.get("start"), language, today, "date_range")
-    end = _date(answer.get("end"), language, today, "date_range")
+    start, end = days
     if end < start:
         raise Invalid("range_order")
     if field.max_days is not None and (end - start).days + 1 > field.max_days:
         raise Invalid("range_days", count=field.max_days)
+    earliest, latest = _limits(field, evaluate)
     return {
-        "start": _limited(start, field.earliest, field.latest, language, evaluate),
-        "end": _limited(end, field.earliest, field.latest, language, evaluate),
+        "start": _limited(start, earliest, latest, language),
+        "end": _limited(end, earliest, latest, language),
     }
 
 
 def _time(field: TimeField, answer: Any) -> str:
-    text = normal(answer) if isinstance(answer, str) else ""
-    found = re.fullmatch(
-        r"(?:a las |at )?(\d{1,2})(?:[:.h](\d{2}))?(?::\d{2})?\s*(am|pm|h|a\.?m|p\.?m)?", text
-    )
-    if not found or (found[2] is None and found[3] is None and not text.startswith(("a las", "at "))):
+    value = parse_time(answer, field.earliest, field.latest) if isinstance(answer, str) else None
+    if value is None:
         raise Invalid("time")
-    hour, minute, half = int(found[1]), int(found[2] or 0), (found[3] or "").replace(".", "")
-    if half in ("am", "pm"):
-        if not 1 <= hour <= 12:
-            raise Invalid("time")
-        hour = hour % 12 + (12 if half == "pm" else 0)
-    if hour > 23 or minute > 59:
-        raise Invalid("time")
-    value = time(hour, minute).strftime("%H:%M")
     if field.earliest and value < field.earliest:
         raise Invalid("time_min", limit=field.earliest)
     if field.latest and value > field.latest:
@@ -329,8 +242,8 @@ def _time(field: TimeField, answer: Any) -> str:
 def read_rating(field: RatingField, answer: Any) -> int:
     """A whole number from 1 to the highest, from a text, a number or `{rating}`. Raises `Invalid`."""
     value = answer.get("rating") if isinstance(answer, dict) else answer
-    if isinstance(value, str) and re.fullmatch(r"\d{1,2}", value.strip()):
-        value = int(value)
+    if isinstance(value, str):
+        value = parse_rating(value, field.max)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= field.max:
@@ -339,6 +252,7 @@ def read_rating(field: RatingField, answer: Any) -> int:
 
 
 def _files(field: FileField, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    files = list({str(file.get("id")): file for file in files}.values())
     if not files:
         raise Invalid("file")
     if len(files) > field.max_files:
@@ -370,8 +284,9 @@ def saved_file(file: dict[str, Any]) -> dict[str, Any]:
 
 
 def _signature(files: list[dict[str, Any]]) -> dict[str, Any]:
+    files = list({str(file.get("id")): file for file in files}.values())
     if len(files) != 1 or not str(files[0].get("media_type", "")).startswith("image/"):
-        raise Invalid("file")
+        raise Invalid("signature")
     return saved_file(files[0])
 
 
@@ -380,11 +295,3 @@ def _consent(field: ConsentField, answer: Any) -> bool:
     if agreed is None or (not agreed and field.must_accept):
         raise Invalid("consent")
     return agreed
-
-
-def read_yes_or_no(answer: Any) -> bool | None:
-    """True, false, or None where it is neither."""
-    if isinstance(answer, bool):
-        return answer
-    word = normal(answer) if isinstance(answer, str) else ""
-    return True if word in YES else False if word in NO else None
