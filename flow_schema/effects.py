@@ -117,9 +117,12 @@ class CallbackMessage(Contract):
 
 
 class CallbackReply(Contract):
-    """Whether the callback was taken now, had been taken before with the same body, or came too late."""
+    """Whether the callback was taken now, had been taken before with the same body, came too late, or does
+    not fit the variables that it is meant for; then the conversation waits on."""
 
-    outcome: Literal["received", "duplicate", "late"]
+    outcome: Literal["received", "duplicate", "late", "unfit"]
+    reason: str = ""
+    """Why it does not fit."""
 
 
 # --- activities ------------------------------------------------------------------------------------

@@ -58,6 +58,8 @@ CODES: dict[str, tuple[Severity, str]] = {
         "warning",
         "Another flow of the bot gives or reads values that this one does not declare.",
     ),
+    "bad-option-value": ("error", "An option has a value that its variable can't hold."),
+    "setting-without-effect": ("warning", "A flow that others run sets what only the main flow decides."),
     "unknown-schedule": ("error", "The flow's settings have no schedule of that id."),
     "unknown-template": ("error", "The organization has no response template of that name."),
     "unknown-collection": ("error", "The organization has no collection of that name."),

@@ -35,6 +35,8 @@ from flow_schema.upgrade import upgrade
 
 SCHEMA_VERSION = 1
 MAX_NODES = 2_000
+MAIN_FLOW = "main"
+"""The name of the flow that a bot's conversations begin with."""
 MAX_FLOW_DEPTH = 20
 """How many flows may be running inside one another, the main flow included."""
 
@@ -155,10 +157,11 @@ class FlowSettings(Model):
         title="Debounce",
         description="Texts sent within this pause are answered together; zero: each is answered by itself.",
     )
-    timezone: Timezone = Field(
-        default="UTC",
+    timezone: Timezone | None = Field(
+        default=None,
         title="Timezone",
-        description="IANA name such as `Europe/Madrid`, for dates, times and business hours.",
+        description="IANA name such as `Europe/Madrid`, for dates, times and business hours; "
+        "empty: that of the flow that runs this one, else UTC.",
     )
     schedules: list[Schedule] = Field(
         default_factory=list, title="Schedules", description="Business hours.", max_length=20

@@ -571,7 +571,17 @@ class ConversationSnapshot(Turn):
     language: str = Field(title="Language", description="Its language.")
     node_id: str | None = Field(default=None, title="Node", description="Where it stands.")
     waiting: Waiting | None = Field(default=None, title="Waiting", description="For what.")
-    variables: dict[str, Any] = Field(title="Variables", description="Values; personal ones masked.")
+    variables: dict[str, Any] = Field(
+        title="Variables", description="Values of the main flow's variables; personal ones masked."
+    )
+    sub_flow: str | None = Field(
+        default=None, title="Sub-flow", description="The flow that another one runs now, if any."
+    )
+    sub_flow_variables: dict[str, Any] = Field(
+        default_factory=dict,
+        title="Sub-flow's variables",
+        description="Values of that flow's variables; personal ones masked.",
+    )
     path: list[Visit] = Field(title="Path", description="The newest visits, oldest first.")
     agent: Agent | None = Field(default=None, title="Agent", description="Who has it.")
     tags: list[str] = Field(default_factory=list, title="Tags", description="Its tags.")

@@ -132,8 +132,7 @@ export interface Flow {
   variables?: Variable[];
   /**
    * Settings. How conversations behave.
-   * Default: {"max_steps_per_turn": 200, "debounce": "PT0S", "timezone": "UTC", "schedules": [], "ai":
-   * {"fallback_models": []}}
+   * Default: {"max_steps_per_turn": 200, "debounce": "PT0S", "schedules": [], "ai": {"fallback_models": []}}
    */
   settings?: FlowSettings;
   /**
@@ -244,7 +243,7 @@ export interface AgentTask {
    */
   converse?: boolean;
   /**
-   * Most turns. Visitor turns while talking on; then `next`.
+   * Most turns. Visitor turns that it answers while talking on; the last answer takes `next`.
    * Limits: 1 to 500.
    * Default: 20
    */
@@ -1067,11 +1066,11 @@ export interface FlowSettings {
    */
   debounce?: string;
   /**
-   * Timezone. IANA name such as `Europe/Madrid`, for dates, times and business hours.
+   * Timezone. IANA name such as `Europe/Madrid`, for dates, times and business hours; empty: that of the flow
+   * that runs this one, else UTC.
    * Limits: 1 to 64 characters; holds `timezone`.
-   * Default: "UTC"
    */
-  timezone?: string;
+  timezone?: string | null;
   /**
    * Schedules. Business hours.
    * Limits: at most 20 entries.
@@ -1404,12 +1403,12 @@ export interface KeywordTrigger {
   /** Kind. The first message holds a keyword. */
   kind: "keyword";
   /**
-   * Keywords. Compared without case and accents.
+   * Keywords. Compared without case, accents and punctuation.
    * Limits: 1 to 100 entries.
    */
   keywords: string[];
   /**
-   * Match. Whether the message is the keyword or contains it.
+   * Match. Whether the message is the keyword or contains it, as whole words.
    * Default: "contains"
    */
   match?: "is" | "contains";
@@ -1418,13 +1417,17 @@ export interface KeywordTrigger {
 /**
  * How a typed answer finds its option: exact always, then by number, fuzzy, semantic.
  *
- * Labels in every language, values and synonyms count. Exact: without case, accents and outer punctuation.
- * Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes, one in three does not;
- * an answer that holds a name as whole words passes too.
+ * Labels in every language, values and synonyms count. Exact: without case, accents, punctuation, emoji and
+ * what stands in brackets. Fuzzy: 1 - mistakes / length of the longer, so one mistake in six letters passes,
+ * one in three does not. An answer passes too that holds the name of one option as whole words, though not
+ * after a `no`; that is a part of one name alone; or that is a yes or a no (`claro`, `no, gracias`) where
+ * one option is. An answer that fits several options is asked again. With several answers, `,`, `y`, `and`,
+ * `+` and `/` part them, `todas` and `ninguna` are understood, and every part must fit.
  */
 export interface Matching {
   /**
-   * By number. Takes a typed 2 for the second option, unless an option's text holds digits.
+   * By number. Takes `2`, `la segunda`, `option two` for the second option. Where an option's text holds
+   * numbers, `2` is the option that begins with it.
    * Default: true
    */
   numbers?: boolean;
@@ -1780,7 +1783,7 @@ export interface QuestionData {
   searchable?: boolean;
   /**
    * Save to. Variable for the chosen value, or the list of values with several answers. An answer that takes
-   * `other` is saved as typed.
+   * `other` is saved as typed, or as null where the variable can't hold it.
    * Limits: pattern `^[A-Za-z][A-Za-z0-9_]{0,63}$`; holds `variable-write`.
    */
   save_to?: string | null;
@@ -1973,7 +1976,10 @@ export interface RouteTool {
   save_to?: string | null;
 }
 
-/** Compares a value. Text is compared without case; numbers and dates in texts are read as such. */
+/**
+ * Compares a value. Text is compared without case and accents; numbers and dates in texts are read as
+ * such, times without an offset in the flow's timezone.
+ */
 export interface Rule {
   /** Type. A single comparison. */
   type?: "rule";

@@ -186,8 +186,12 @@ export interface ConversationSnapshot {
   node_id: string | null;
   /** Waiting. For what. */
   waiting: Waiting | null;
-  /** Variables. Values; personal ones masked. */
+  /** Variables. Values of the main flow's variables; personal ones masked. */
   variables: { [key: string]: JsonValue };
+  /** Sub-flow. The flow that another one runs now, if any. */
+  sub_flow: string | null;
+  /** Sub-flow's variables. Values of that flow's variables; personal ones masked. */
+  sub_flow_variables: { [key: string]: JsonValue };
   /** Path. The newest visits, oldest first. */
   path: Visit[];
   /** Agent. Who has it. */

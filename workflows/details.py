@@ -45,14 +45,8 @@ def details(session: Session) -> str:
         lines.append(f"**Ended** {_escape(state.end_reason)}")
     lines.append(f"**Turns** {state.turns} · **messages** {state.last_seq} · **language** {state.language}")
     lists = ["**Path**", "", *_path(session)]
-    variables = session.visible_variables()
-    if variables:
-        lists += [
-            "",
-            "**Variables**",
-            "",
-            *(f"- `{name}` = {_value(value)}" for name, value in variables.items()),
-        ]
+    lists += _variables("**Variables**", session.visible_variables())
+    lists += _variables(f"**Variables of flow** `{frame.flow}`", session.sub_flow_variables())
     return "\n\n".join(lines) + "\n\n" + "\n".join(lists)
 
 
@@ -62,6 +56,12 @@ def _path(session: Session) -> list[str]:
     before = visits[0].number - 1 if visits else 0
     earlier = [f"- … {before} earlier"] if before else []
     return [*earlier, *(_visit(visit, session) for visit in visits)]
+
+
+def _variables(title: str, variables: dict[str, Any]) -> list[str]:
+    if not variables:
+        return []
+    return ["", title, "", *(f"- `{name}` = {_value(value)}" for name, value in variables.items())]
 
 
 def _visit(visit: Visit, session: Session) -> str:

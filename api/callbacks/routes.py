@@ -16,7 +16,7 @@ from api.fields import Outgoing
 from api.problems import documented, request_id_of
 from api.routing import slice_router
 from core.crypto import token_hash
-from core.errors import NotFoundError, RequestError, UnsupportedMediaError
+from core.errors import NotFoundError, RequestError, UnprocessableError, UnsupportedMediaError
 from core.json_values import clean_text, read_json
 from database.public_lookup import callback_of_token
 from database.repositories import CallbackRepository
@@ -73,7 +73,8 @@ Token = Annotated[
 async def post_callback(token: Token, request: Request, parts: Parts) -> CallbackReceipt:
     """Hand the content to the conversation that waits for it; repeat it until the answer is 200.
 
-    404: no such address. 410: too late, or used before with other content. 503: not taken yet, send it again.
+    404: no such address. 410: too late, or used before with other content. 422: the content does not fit the
+    flow's variables; correct it and send it again. 503: not taken yet, send it again.
     """
     return await _receive(token, request, parts)
 
@@ -120,6 +121,8 @@ async def _receive(token: str, request: Request, parts: Parts) -> CallbackReceip
         raise CallbackUsedError("The conversation that waited for this has ended.") from error
     if reply.outcome == "late":
         raise CallbackUsedError("It came too late, or the address was used before with other content.")
+    if reply.outcome == "unfit":
+        raise UnprocessableError(f"The content does not fit: {reply.reason}. The address stays open.")
     if row.used_at is None:
         parts.background.run(_mark(parts, row.organization_id, row.id), "mark a callback used")
     return CallbackReceipt()

@@ -3,7 +3,7 @@
 import { controlFor } from "./controls.js";
 import { element } from "./dom.js";
 import { draftEntry, entry, pendingEntry, typingEntry } from "./entries.js";
-import { preferredLanguage, say, useLanguage } from "./texts.js";
+import { preferredLanguage, say, useLanguage, withRegion } from "./texts.js";
 import { newId, pause, Refused, Superseded, Transport } from "./transport.js";
 
 const bot = decodeURIComponent(location.pathname.split("/").filter(Boolean)[1] ?? "");
@@ -131,9 +131,10 @@ class Chat {
     const log = this.entries;
     const kept = opening ?? { id: newId(), at: Date.now() };
     this.save({ conversation: null, token: null, unsent: {}, opening: kept });
-    const input = { type: "start", language: this.wanted, page: { url: location.href, referrer: document.referrer } };
+    const language = withRegion(this.wanted);
+    const input = { type: "start", language, page: { url: location.href, referrer: document.referrer } };
     if (opening?.language) input.language = opening.language;
-    else this.save({ opening: { ...kept, language: this.wanted } });
+    else this.save({ opening: { ...kept, language } });
     try {
       await this.turn(kept.id, input);
       if (log !== this.entries) return undefined;

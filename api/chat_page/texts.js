@@ -55,6 +55,11 @@ export function say(key, values = {}) {
   return (current[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** The language with the browser's region, by which days and numbers are read: `en` as `en-US`. */
+export function withRegion(language) {
+  return navigator.languages.find((tag) => tag.toLowerCase().split("-")[0] === language.toLowerCase()) ?? language;
+}
+
 /** The language to use: `?lang=`, else the browser's if the bot has it, else the bot's own. */
 export function preferredLanguage(languages, fallback) {
   const wanted = [new URLSearchParams(location.search).get("lang"), ...navigator.languages].filter(Boolean);

@@ -8,7 +8,7 @@ from typing import Final
 from flow_schema.checks.subject import Subject
 from flow_schema.checks.values import bad_pattern
 from flow_schema.findings import Finding, finding
-from flow_schema.flow import VariableType
+from flow_schema.flow import MAIN_FLOW, FlowSettings, VariableType
 from flow_schema.nodes.action import ActionNode, AskSatisfaction, SetLanguage
 from flow_schema.nodes.ai import AiNode, ClassifyTask, ExtractedField, ExtractTask
 from flow_schema.nodes.condition import ConditionNode, Rule, RuleGroup, RulesTest
@@ -64,12 +64,72 @@ def check_content(subject: Subject) -> Iterator[Finding]:
                 yield from _action(subject, node, data)
             case _:
                 pass
+    yield from _main_settings(subject)
     yield from _defaults(subject)
 
 
 def _question(subject: Subject, node: QuestionNode, data: str) -> Iterator[Finding]:
     if node.data.save_to is not None and node.data.multiple:
         yield from _type(subject, node.data.save_to, ("list",), "several answers are a list", data, node.id)
+    elif node.data.save_to is not None:
+        yield from _saved_answers(subject, node, node.data.save_to, data)
+
+
+def _saved_answers(subject: Subject, node: QuestionNode, name: str, data: str) -> Iterator[Finding]:
+    """Options whose values the variable can't hold, each of which would leave the conversation stuck; and
+    typed answers that it may not hold."""
+    kind = subject.types.get(name)
+    if kind is None or kind == "string":
+        return
+    for place, option in enumerate(node.data.options):
+        value = option.value if option.value is not None else option.id
+        try:
+            coerce(value, kind)
+        except CoercionError as error:
+            yield finding(
+                "bad-option-value",
+                f"the option saves `{value[:40]}` in `{name}`, which is {_article(kind)}: {error}",
+                f"Give the option a value that fits, or `{name}` the type `string`.",
+                path=f"{data}/options/{place}/value"
+                if option.value is not None
+                else f"{data}/options/{place}",
+                node_id=node.id,
+            )
+    if "other" in subject.leaving.get(node.id, {}):
+        yield finding(
+            "type-mismatch",
+            f"an answer that takes `other` is saved as typed, and `{name}` is {_article(kind)}: it gets null "
+            "where the answer does not fit",
+            f"Give `{name}` the type `string`, or read the answer from `last_message`.",
+            path=f"{data}/save_to",
+            node_id=node.id,
+        )
+
+
+_OF_THE_MAIN_FLOW: Final = (
+    "inactivity_timeout",
+    "inactivity_text",
+    "inactivity_target",
+    "max_steps_per_turn",
+    "debounce",
+    "stuck_text",
+    "closed_text",
+)
+"""Settings of the conversation as a whole: those of the flow that it began with count."""
+
+
+def _main_settings(subject: Subject) -> Iterator[Finding]:
+    if subject.context.slug in (None, MAIN_FLOW):
+        return
+    settings = subject.flow.settings
+    for name in _OF_THE_MAIN_FLOW:
+        if getattr(settings, name) != FlowSettings.model_fields[name].get_default(call_default_factory=True):
+            yield finding(
+                "setting-without-effect",
+                f"`{name}` counts in the main flow alone, and `{subject.context.slug}` is run by others",
+                "Set it in the main flow, or remove it.",
+                path=f"/settings/{name}",
+            )
 
 
 def _input(subject: Subject, node: InputNode, data: str) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def check_limits(subject: Subject) -> Iterator[Finding]:
             case QuestionNode():
                 yield from _question(node, data)
             case InputNode():
-                problem = _contradiction(node.data.field, subject.flow.settings.timezone)
+                problem = _contradiction(node.data.field, subject.flow.settings.timezone or "UTC")
                 if problem is not None:
                     yield _impossible(problem, "Correct the limits.", f"{data}/field", node.id)
                 yield from _region(node, data)

@@ -412,7 +412,8 @@ def weekday(value: date | datetime | None) -> int | None:
 @GROUP.define(
     'format_date(date, pattern = "long", language = "en")',
     "A date for reading: a style (short, medium, long, full, time, datetime) or a pattern of yyyy, yy, "
-    "MMMM, MMM, MM, M, dd, d, EEEE, EEE, HH, H, hh, h, mm, ss and a; other letters between single quotes.",
+    "MMMM, MMM, MM, M, dd, d, EEEE, EEE, HH, H, hh, h, mm, ss and a; other letters between single quotes. "
+    "Names are in Spanish or English, for other languages in English.",
     example='format_date("2026-11-22", "full", "es")',
     result="domingo, 22 de noviembre de 2026",
     takes=(when, text, text),

@@ -22,11 +22,17 @@ _WITHOUT_CENTS: Final = frozenset({"JPY", "CLP", "KRW", "PYG"})
 
 
 def language_of(value: str) -> str:
-    """`es-MX` is `es`. Raises FormulaFaultError for a language without tables."""
+    """`es-MX` is `es`. A language without tables is written as English: a conversation in it must go on."""
     language = value.strip().lower().replace("_", "-").partition("-")[0]
-    if language not in _SEPARATORS:
-        raise FormulaFaultError(f"the language {value!r} is not known; write 'en' or 'es'")
-    return language
+    return language if language in _SEPARATORS else "en"
+
+
+def known_language(value: str) -> str:
+    """As `language_of`, for reading: raises FormulaFaultError for a language without tables, since a wrong
+    guess would change the number."""
+    if language_of(value) != value.strip().lower().replace("_", "-").partition("-")[0]:
+        raise FormulaFaultError(f"numbers of the language {value!r} can't be read; write 'en' or 'es'")
+    return language_of(value)
 
 
 def _rounded(value: int | float, decimals: int) -> Decimal:
@@ -56,7 +62,7 @@ def read(value: Any, fallback: Any = _NO_FALLBACK, language: str = "en") -> Any:
     if isinstance(value, int | float):
         found = int(value) if isinstance(value, bool) else value
     elif isinstance(value, str):
-        found = read_number(value, language_of(language))
+        found = read_number(value, known_language(language))
     if found is not None:
         return found
     if fallback is not _NO_FALLBACK:
@@ -160,7 +166,8 @@ def average(context: Context, *values: Any) -> float | None:
 
 @GROUP.define(
     'format_number(number, decimals = 0, language = "en")',
-    "With thousands separated and so many decimals, in the notation of en or es.",
+    "With thousands separated and so many decimals, in the notation of en or es; for other languages in that "
+    "of en.",
     example='format_number(1234.5, 2, "es")',
     result="1.234,50",
     takes=(number, integer, text),

@@ -584,6 +584,24 @@ CASES: list[tuple[str, str, Change, list[tuple[str, str | None]]]] = [
     ("a file in a text", "type-mismatch", put(FIELD, {"kind": "file"}), [("/nodes/3/data/save_to", "mail")]),
     ("a number in a list", "type-mismatch", put("read.task.fields.0.variable", "tags"), [("", "read")]),
     ("a rating in an object", "type-mismatch", put("rate.action.save_to", "order"), [("", "rate")]),
+    (
+        "an option's id in a number",
+        "bad-option-value",
+        both(put("ask.save_to", "amount"), put("flow.variables.0.input", True)),
+        [("/nodes/2/data/options/0", "ask"), ("/nodes/2/data/options/1", "ask")],
+    ),
+    (
+        "an answer of any words in a number",
+        "type-mismatch",
+        both(
+            put("ask.save_to", "amount"),
+            put("ask.options.0.value", "1"),
+            put("ask.options.1.value", "2,5"),
+            put("flow.variables.0.input", True),
+            add("edges", link("ask", "other", "mail")),
+        ),
+        [("/nodes/2/data/save_to", "ask")],
+    ),
     # --- texts
     (
         "a message without words",
@@ -678,7 +696,14 @@ READING = {
     "too-large", "too-deep", "invalid-json", "duplicate-key", "invalid-text", "unsupported-version",
     "missing-field", "unknown-field", "unknown-kind", "invalid-value",
 }  # fmt: skip
-SEVERAL = {"endless-recursion", "recursion", "flows-too-deep", "unknown-collection", "broken-caller"}
+SEVERAL = {
+    "setting-without-effect",
+    "endless-recursion",
+    "recursion",
+    "flows-too-deep",
+    "unknown-collection",
+    "broken-caller",
+}
 """Codes that need more than one flow, or a mark that no kind carries yet."""
 
 
@@ -862,3 +887,30 @@ def test_options_without_edges_are_covered_by_next() -> None:
     document["edges"].remove(edge(document, "e3"))
     document["edges"].append(link("ask", "next", "mail"))
     assert validate(load(document), context()) == []
+
+
+def test_settings_of_the_conversation_have_no_effect_in_a_flow_that_others_run() -> None:
+    document = survey()
+    document["settings"] = {
+        "inactivity_timeout": "PT1H",
+        "debounce": "PT2S",
+        "max_steps_per_turn": 50,
+        "stuck_text": "Oh",
+        "timezone": "Asia/Tokyo",
+        "ai": {"model": "openai/gpt-4o"},
+    }
+    flow = load(document)
+    found = [
+        item
+        for item in validate(flow, context(slug="survey", flows={}))
+        if item.code == "setting-without-effect"
+    ]
+    assert [item.path for item in found] == [
+        "/settings/inactivity_timeout",
+        "/settings/max_steps_per_turn",
+        "/settings/debounce",
+        "/settings/stuck_text",
+    ]
+    for slug in ("main", None):
+        codes = {item.code for item in validate(flow, context(slug=slug, flows={}))}
+        assert "setting-without-effect" not in codes

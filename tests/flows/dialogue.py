@@ -73,7 +73,7 @@ class CallbackStep(Part):
     body: JsonValue = None
     headers: dict[str, str] = Field(default_factory=dict)
     node: str | None = Field(default=None, description="Whose address; the newest one if empty.")
-    outcome: Literal["received", "duplicate", "late"] = "received"
+    outcome: Literal["received", "duplicate", "late", "unfit"] = "received"
 
 
 ACTIONS = (

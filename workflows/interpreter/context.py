@@ -46,11 +46,14 @@ class StepContext:
         transcript: Transcript,
         node: Node,
         event: StepEvent | None,
+        timezone: str,
     ) -> None:
         self.state = state
         self.frame = frame
         self.graph = graph
-        self.settings = main.flow.settings
+        self.settings = graph.flow.settings
+        """Of the flow that walks: its schedules and its AI defaults."""
+        self.timezone = timezone
         self.main = main
         self.effects: Effects = KeyedEffects(effects, frame)
         self.transcript = transcript
@@ -65,12 +68,14 @@ class StepContext:
         return self.state.language
 
     @property
-    def now(self) -> datetime:
-        return self.effects.now()
+    def locale(self) -> str:
+        """How the visitor writes numbers and days: in the conversation's language as their region has it."""
+        spoken, own = self.language, self.state.locale
+        return own if "-" not in spoken and own.lower().split("-")[0] == spoken.lower() else spoken
 
     @property
-    def timezone(self) -> str:
-        return self.settings.timezone
+    def now(self) -> datetime:
+        return self.effects.now()
 
     @property
     def summary(self) -> str:
@@ -137,12 +142,7 @@ class StepContext:
 
     def set(self, name: str, value: Any) -> None:
         """Sets a variable, coerced to its type. Raises `StepFailed` if it can't be."""
-        variable = self.graph.variables.get(name)
-        if variable is not None:
-            try:
-                value = coerce(value, variable.type)
-            except CoercionError as error:
-                raise StepFailed(f"variable `{name}`: {error}") from error
+        value = self.fitting(name, value)
         if isinstance(value, str | list | dict) and len(json.dumps(value)) > LARGE_VALUE:
             others = (frame.variables for frame in self.state.frames if frame is not self.frame)
             total = len(json.dumps([{**self.frame.variables, name: value}, *others]))
@@ -153,6 +153,14 @@ class StepContext:
                 )
         self.frame.variables[name] = value
         self.frame.changes[name] = noted(value, personal=name in self.graph.personal)
+
+    def fitting(self, name: str, value: Any) -> Any:
+        """The value as the variable would hold it. Raises `StepFailed` if it does not fit."""
+        variable = self.graph.variables.get(name)
+        try:
+            return value if variable is None else coerce(value, variable.type)
+        except CoercionError as error:
+            raise StepFailed(f"variable `{name}`: {error}") from error
 
     def set_each(self, values: dict[str, Any]) -> None:
         for name, value in values.items():

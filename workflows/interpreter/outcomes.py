@@ -43,7 +43,6 @@ class HandedBack(BaseModel):
 
     kind: Literal["handed_back"] = "handed_back"
     agent: Agent
-    variables: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class FlowReturned(BaseModel):

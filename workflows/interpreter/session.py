@@ -10,9 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import Any
 
 from flow_schema.effects import (
     CallbackMessage,
@@ -40,6 +38,7 @@ from flow_schema.turns import (
     TurnReply,
     input_hash,
 )
+from workflows.interpreter.bounds import digest, first_bytes, forget_oldest
 from workflows.interpreter.effects import Effects
 from workflows.interpreter.graph import FlowGraph
 from workflows.interpreter.opening import trigger_of
@@ -54,6 +53,7 @@ from workflows.interpreter.state import (
     Frame,
 )
 from workflows.interpreter.steps.action import known_language
+from workflows.interpreter.steps.webhook import why_unfit
 from workflows.interpreter.team import Refused, TeamActions
 from workflows.interpreter.transcript import Transcript
 from workflows.interpreter.visitor_content import content_of
@@ -63,7 +63,6 @@ MAX_PAGE_EVENTS = 20
 MAX_PAGE_EVENTS_CHARACTERS = 100_000
 MAX_BATCH_BYTES = 600_000
 """Of messages, and of visits, in one batch for the tables."""
-Entry = TypeVar("Entry", bound=BaseModel)
 OPENING_TIMEOUT = timedelta(minutes=10)
 """After this long without an accepted first message, the conversation ends without a trace."""
 
@@ -201,6 +200,7 @@ class Session:
         flow = self.walk.main.flow
         state.opened = True
         state.language = known_language(start.language or "", flow.all_languages()) or flow.language
+        state.locale = start.language or ""
         state.page = dict(start.page)
         state.page["trigger"] = trigger_of(start, self.walk.main).model_dump(mode="json")
         state.visitor = {**state.start.user_metadata, "id": state.start.user_identifier}
@@ -323,7 +323,8 @@ class Session:
     # --- callbacks and time ---------------------------------------------------------------------
 
     async def callback(self, message: CallbackMessage) -> CallbackReply:
-        """Takes a call to a one-time address, once; the same again is a duplicate, another body is late."""
+        """Takes a call to a one-time address, once; the same again is a duplicate, another body is late. One
+        that does not fit its variables leaves the address open."""
         state = self.state
         body_hash = hashlib.sha256(json.dumps(message.body, sort_keys=True).encode()).hexdigest()[:32]
         if message.callback_id in state.callbacks:
@@ -338,6 +339,9 @@ class Session:
         )
         if state.callback_id != message.callback_id and not held:
             return CallbackReply(outcome="late")
+        node = self.walk.graph.nodes[state.frame.node_id]
+        if reason := why_unfit(event, self.walk.context(node, event)):
+            return CallbackReply(outcome="unfit", reason=reason)
         state.callbacks[message.callback_id] = body_hash
         forget_oldest(state.callbacks, KEPT_CALLBACKS)
         if held and suspended is not None:
@@ -409,6 +413,12 @@ class Session:
             return {}
         return masked(self.state.frames[0].variables, self.walk.main)
 
+    def sub_flow_variables(self) -> dict[str, Any]:
+        """The variables of the flow that another one runs now, personal ones masked; else none."""
+        if len(self.state.frames) < 2 or not self.loaded:
+            return {}
+        return masked(self.state.frame.variables, self.walk.graph)
+
     def snapshot(self) -> ConversationSnapshot:
         """Where the conversation is and how it got there."""
         state = self.state
@@ -423,6 +433,8 @@ class Session:
             node_id=state.frame.node_id if state.frames else None,
             waiting=state.waiting,
             variables=self.visible_variables(),
+            sub_flow=state.frame.flow if len(state.frames) > 1 else None,
+            sub_flow_variables=self.sub_flow_variables(),
             path=list(state.path),
             agent=state.agent,
             tags=state.tags,
@@ -478,27 +490,6 @@ class Session:
 
 def id_reused() -> Refused:
     return Refused(Refusal.ID_REUSED, "this message id was used for another message: make a new id")
-
-
-def first_bytes(entries: list[Entry], limit: int) -> list[Entry]:
-    """The first entries that take no more than `limit` bytes of JSON together; at least one."""
-    size = 0
-    for place, entry in enumerate(entries):
-        size += len(entry.model_dump_json().encode())
-        if size > limit and place > 0:
-            return entries[:place]
-    return list(entries)
-
-
-def forget_oldest(entries: dict[str, Any], limit: int) -> None:
-    """Keeps the `limit` newest entries."""
-    while len(entries) > limit:
-        del entries[next(iter(entries))]
-
-
-def digest(message_id: str) -> str:
-    """A short stand-in for a message id: 60 bits, enough for one conversation."""
-    return hashlib.sha256(message_id.encode()).hexdigest()[:15]
 
 
 __all__ = ["Refused", "Session", "digest", "id_reused", "new_state"]

@@ -82,6 +82,8 @@ class ConversationState(BaseModel):
     status: ConversationStatus = ConversationStatus.ACTIVE
     opened: bool = False
     language: str = "es"
+    locale: str = ""
+    """The visitor's own language tag, such as `en-US`, however little of it the flow declares."""
     started_at: datetime
     last_activity: datetime
     """When the visitor last wrote."""

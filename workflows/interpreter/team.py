@@ -154,10 +154,10 @@ class TeamActions:
         self._check_variables(action.variables)
         escalation, suspended = state.escalation, state.suspended
         self._leave_agent(now)
-        if escalation is not None and escalation.kind != "takeover":
-            self.walk.resume(HandedBack(agent=action.agent, variables=action.variables))
-            return True
         self._set(action.variables)
+        if escalation is not None and escalation.kind != "takeover":
+            self.walk.resume(HandedBack(agent=action.agent))
+            return True
         return self._restore(suspended)
 
     def _leave_agent(self, now: datetime) -> None:

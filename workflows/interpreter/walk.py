@@ -16,6 +16,7 @@ from flow_schema.nodes import (
     ConditionNode,
     InputNode,
     MessageNode,
+    Node,
     QuestionNode,
     StartNode,
     WebhookNode,
@@ -161,6 +162,28 @@ class Walk:
 
     # --- walking --------------------------------------------------------------------------------
 
+    def context(self, node: Node, event: StepEvent | None, frame: Frame | None = None) -> StepContext:
+        """What a step of the flow of `frame` has at hand; the innermost flow's if none is given."""
+        frame = frame or self.state.frame
+        return StepContext(
+            self.state,
+            frame,
+            self.graphs[frame.flow],
+            self.main,
+            self.effects,
+            self.transcript,
+            node,
+            event,
+            self.timezone(frame),
+        )
+
+    def timezone(self, frame: Frame) -> str:
+        """The timezone of a flow in progress: its own, else that of the flow that runs it."""
+        for outer in reversed(self.state.frames[: self.state.frames.index(frame) + 1]):
+            if zone := self.graphs[outer.flow].flow.settings.timezone:
+                return zone
+        return "UTC"
+
     async def walk(self) -> None:
         """Takes steps until the conversation waits, ends or is stuck."""
         limit = self.main.flow.settings.max_steps_per_turn
@@ -171,15 +194,12 @@ class Walk:
 
     async def _step(self) -> bool:
         """Takes one step; whether another follows."""
-        state, frame = self.state, self.state.frame
+        frame = self.state.frame
         node = self.graph.nodes.get(frame.node_id)
         if node is None:
             self.park(f"the flow has no node `{frame.node_id}`")
             return False
-        ctx = StepContext(
-            state, frame, self.graph, self.main, self.effects, self.transcript, node, frame.event
-        )
-        match await self._attempt(ctx):
+        match await self._attempt(self.context(node, frame.event)):
             case Goto(exit=exit_id):
                 self.leave(exit_id)
                 target = self.graph.target(frame.node_id, exit_id)
@@ -190,7 +210,7 @@ class Walk:
                 self.leave(None)
                 self.enter(node_id)
             case Call(flow=flow, inputs=inputs):
-                self._call(flow, inputs)
+                return self._call(flow, inputs)
             case Finish(everything=everything):
                 self.leave(None)
                 return self.finish(everything=everything)
@@ -229,14 +249,15 @@ class Walk:
             ctx.set(variable, message if declared is not None and declared.type == "string" else error)
         return Goto("error")
 
-    def _call(self, flow: str, inputs: dict[str, Any]) -> None:
+    def _call(self, flow: str, inputs: dict[str, Any]) -> bool:
+        """Enters another flow; whether it could."""
         graph = self.graphs.get(flow)
         if graph is None or graph.start_id is None:
             self.park(f"there is no flow `{flow}` to run")
-            return
+            return False
         if len(self.state.frames) >= MAX_FLOW_DEPTH:
             self.park(f"more than {MAX_FLOW_DEPTH} flows call one another")
-            return
+            return False
         variables, ignored = initial_variables(graph, inputs)
         frame = self.state.frame
         if frame.record is not None:
@@ -245,6 +266,7 @@ class Walk:
         self.enter(graph.start_id)
         if ignored and self.state.frame.record is not None:
             self.state.frame.record.error = first_line("ignored inputs: " + "; ".join(ignored), 500)
+        return True
 
     def finish(self, *, everything: bool) -> bool:
         """Ends the flow that walks; whether another goes on."""
@@ -326,14 +348,12 @@ class Walk:
         ]
 
     def setting_text(self, name: str) -> str:
-        """A text of the flow's settings, rendered; a bad formula there falls back to nothing."""
-        text = getattr(self.main.flow.settings, name)
-        node = self.graph.nodes.get(self.state.frame.node_id) or next(iter(self.graph.nodes.values()))
-        ctx = StepContext(
-            self.state, self.state.frame, self.graph, self.main, self.effects, self.transcript, node, None
-        )
+        """A text of the main flow's settings, rendered with its variables, whichever flow is in progress; a
+        bad formula there falls back to nothing."""
+        frame = self.state.frames[0]
+        node = self.main.nodes.get(frame.node_id) or next(iter(self.main.nodes.values()))
         try:
-            return ctx.text(text)
+            return self.context(node, None, frame).text(getattr(self.main.flow.settings, name))
         except ExpressionError:
             return ""
 

@@ -64,8 +64,6 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
             return Goto("no_reply")
         case VisitorSaid():
             local["turns"] += 1
-            if local["turns"] > task.max_turns:
-                return Goto("next")
             local["calls"] = 0
             local["messages"].append({"role": "user", "content": ctx.state.last_message})
         case FlowReturned(outputs=outputs) if local.get("tools"):
@@ -76,7 +74,7 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
                 messages=[{"role": "user", "content": prompt}] if prompt else [],
                 memory_up_to=ctx.state.last_seq,
                 tools=[],
-                turns=1,
+                turns=1 if ctx.state.last_message else 0,
                 calls=0,
             )
         case _:
@@ -107,7 +105,7 @@ async def agent(node: AiNode, task: AgentTask, ctx: StepContext, ask_model: AskM
             continue
         if task.save_to:
             ctx.set(task.save_to, answer.text)
-        if not task.converse:
+        if not task.converse or local["turns"] >= task.max_turns:
             return Goto("next")
         until = ctx.now + task.no_reply_after if task.no_reply_after else None
         return AwaitVisitor(("text",), ctx.state.last_seq, f"an answer to “{ctx.summary}”", until)

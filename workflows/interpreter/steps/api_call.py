@@ -40,8 +40,13 @@ def keep(
     body: Any, status: int, headers: dict[str, str], mapping: list[ResponseMapping], ctx: StepContext
 ) -> None:
     """Saves the mapped parts. A path that leads nowhere saves null."""
+    ctx.set_each(mapped(body, status, headers, mapping))
+
+
+def mapped(body: Any, status: int, headers: dict[str, str], mapping: list[ResponseMapping]) -> dict[str, Any]:
+    """The parts of an answer by the variable they are meant for."""
     sources: dict[str, Any] = {"body": body, "status": status, "headers": headers}
-    ctx.set_each({entry.variable: find(sources[entry.source], entry.path) for entry in mapping})
+    return {entry.variable: find(sources[entry.source], entry.path) for entry in mapping}
 
 
 def find(source: Any, path: str) -> Any:

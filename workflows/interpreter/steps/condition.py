@@ -8,6 +8,7 @@ from typing import assert_never
 import re2
 
 from flow_schema.effects import IntentExamples, ModelCall, PromptMessage, RecognizeIntent
+from flow_schema.expression_functions.dates import zone
 from flow_schema.nodes.ai import ClassLabel
 from flow_schema.nodes.condition import (
     BusinessHoursTest,
@@ -63,7 +64,8 @@ def _rules(match: str, rules: list[Rule | RuleGroup], ctx: StepContext) -> bool:
 
 
 def _rule(rule: Rule, ctx: StepContext) -> bool:
-    return holds(ctx.formula(rule.left), rule.operator, ctx.value(rule.right), matches_pattern)
+    left, right = ctx.formula(rule.left), ctx.value(rule.right)
+    return holds(left, rule.operator, right, matches_pattern, zone(ctx.timezone))
 
 
 def matches_pattern(text: str, pattern: str) -> bool:
@@ -83,10 +85,10 @@ def open_now(schedule_id: str, ctx: StepContext) -> bool:
 
 
 def sticky_draw(node_id: str, ctx: StepContext) -> float:
-    """A number from 0 to 100, the same for the same visitor (or conversation) at the same node."""
+    """A number from 0 to 100, the same for the same visitor (or conversation) at the same node of a flow."""
     start = ctx.state.start
     who = start.user_identifier or start.conversation_id
-    digest = hashlib.sha256(f"{start.chatbot_id}:{node_id}:{who}".encode()).digest()
+    digest = hashlib.sha256(f"{start.chatbot_id}:{ctx.frame.flow}:{node_id}:{who}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 * 100
 
 

@@ -12,8 +12,7 @@ from workflows.interpreter.steps.condition import open_now
 def escalate(it: Escalate, ctx: StepContext) -> Outcome:
     """Waits for an agent to hand the conversation back. The timeout counts until somebody takes it."""
     match ctx.event:
-        case HandedBack(variables=variables):
-            ctx.set_each({name: value for name, value in variables.items() if name in ctx.graph.variables})
+        case HandedBack():
             return Goto("resolved")
         case DeadlinePassed():
             ctx.state.escalation = None

@@ -15,7 +15,6 @@ from flow_schema.nodes.input import (
 )
 from flow_schema.turns import ChoiceInput, FilesInput, InputContent, TextInput, ValueInput
 from workflows.interpreter.context import StepContext
-from workflows.interpreter.matching import normal
 from workflows.interpreter.outcomes import (
     AwaitVisitor,
     DeadlinePassed,
@@ -24,7 +23,8 @@ from workflows.interpreter.outcomes import (
     StepFailed,
     VisitorSaid,
 )
-from workflows.interpreter.values import Invalid, read_value
+from workflows.interpreter.reading.letters import normal
+from workflows.interpreter.reading.values import Invalid, read_value
 
 
 async def input_step(node: InputNode, ctx: StepContext) -> Outcome:
@@ -89,7 +89,7 @@ def _ask(node: InputNode, ctx: StepContext) -> Outcome:
 def _answered(node: InputNode, ctx: StepContext, answer: Any, files: list[dict[str, Any]]) -> Outcome:
     try:
         value = read_value(
-            node.data.field, answer, files, ctx.language, date.fromisoformat(ctx.today()), ctx.formula
+            node.data.field, answer, files, ctx.locale, date.fromisoformat(ctx.today()), ctx.formula
         )
         ctx.set(node.data.save_to, value)
     except Invalid as complaint:

@@ -16,7 +16,7 @@ from workflows.interpreter.outcomes import (
     StepFailed,
     VisitorSaid,
 )
-from workflows.interpreter.steps.api_call import keep, succeeded
+from workflows.interpreter.steps.api_call import keep, mapped, succeeded
 
 
 async def webhook(node: WebhookNode, ctx: StepContext) -> Outcome:
@@ -48,6 +48,22 @@ async def _callback(node: WebhookNode, callback: AwaitCallback, ctx: StepContext
             return Goto("reply")
         case _:
             return await _open(node, callback, ctx)
+
+
+def why_unfit(event: CallbackReceived, ctx: StepContext) -> str | None:
+    """Why a callback can't be taken: its parts don't fit the variables they are meant for. Else None.
+
+    Asked before the one-time address counts as used, so that the caller can correct what it sends.
+    """
+    node = ctx.node
+    if not (isinstance(node, WebhookNode) and isinstance(node.data.webhook, AwaitCallback)):
+        return None
+    try:
+        for name, value in mapped(event.body, 200, event.headers, node.data.webhook.mapping).items():
+            ctx.fitting(name, value)
+    except StepFailed as failure:
+        return failure.message
+    return None
 
 
 async def _open(node: WebhookNode, callback: AwaitCallback, ctx: StepContext) -> Outcome:
