@@ -131,27 +131,30 @@ inputs and outputs:
                      "inputs": {"customer": "name"}, "outputs": {"score": "rating"}}}}
 ```
 
-Each flow has its own schedules, AI defaults and timezone; without a timezone it takes that of the flow that runs
-it. Inactivity, debounce, the most steps of a turn and the texts when stuck or closed are the main flow's.
+Each flow has its own schedules, AI defaults and timezone; without a timezone it takes that of the flow that
+runs it. Inactivity, debounce, the most steps of a turn and the texts when stuck or closed are the main
+flow's.
 
 ## What visitors type
 
-Answers are read in Spanish and English alike, whatever the conversation's language; the bot's own phrases, such
-as the request to write a number, exist in these two, and other languages read the English ones. Numbers and days
-follow the visitor's region: `12/3/2026` is the third of December for a browser set to `en-US`, the twelfth of
-March elsewhere.
+Answers are read in Spanish and English alike, whatever the conversation's language. The bot's own phrases,
+such as the request to write a number, exist in these two; in other languages it says the English ones.
+Numbers and days follow the visitor's region: `12/3/2026` is the third of December for a browser set to
+`en-US`, the twelfth of March elsewhere.
 
 | field | takes, beside the exact form |
 |---|---|
 | `number` | `1.234,5`, `20 euros`, `unos 30`, `ciento veinte`; not `12.34.56`, `20 o 30` |
-| `date` | `24 de diciembre`, `24/12` (the coming one, or the last one that `latest` allows), `el viernes`, `dentro de 3 días`, `Dec 24th` |
+| `date` | `24 de diciembre`, `24/12`, `el viernes`, `dentro de 3 días`, `Dec 24th` |
 | `date_range` | `del 24 al 26 de diciembre`, `24/12/2026 y 26/12/2026`, `Monday to Friday` |
-| `time` | `las 10`, `5 y media de la tarde`, `half past five`, `mediodía`; a time that does not say its half of the day is the one within the limits |
+| `time` | `las 10`, `5 y media de la tarde`, `half past five`, `mediodía` |
 | `rating` | `4/5`, `cuatro estrellas`, `⭐⭐⭐⭐` |
 | `consent` | `Sí, acepto`, `por supuesto`, `of course`; every word must agree, so not `sí, pero…` |
 | `url` | `mi web es www.ejemplo.es` |
 
-What has no single meaning is asked for again. How answers find options stands under [Matching](#matching).
+A day without its year is the coming one, or the last one where `latest` allows none later. A time that does
+not say its half of the day is the one within the limits. What has no single meaning is asked for again. How
+answers find options stands under [Matching](#matching).
 """
 
 

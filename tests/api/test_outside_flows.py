@@ -463,6 +463,8 @@ async def test_a_callback_once_and_again_and_another(
     assert problem(await visitor.post(url, content=b"{bad", headers=_JSON)) == "bad-request"
     assert problem(await visitor.post(url, content=b"\xff", headers=_JSON)) == "bad-request"
     assert problem(await visitor.post(url[:-4] + "AAAA", json={})) == "not-found"
+    unfit = await visitor.post(url, json={"payment": {"amount": "much"}})
+    assert (unfit.status_code, "amount" in unfit.json()["detail"]) == (422, True)
     good = {"payment": {"amount": "12,5"}}
     headers = {"X-Signature": "t=1,v1=ab", "Cookie": "session=1"}
     for _ in range(2):
