@@ -157,10 +157,23 @@ def test_days_of_american_english(text: str, day: str | None) -> None:
         ("24/12", "2025-12-24"),
         ("3 de mayo", "2026-05-03"),
         ("viernes", "2026-11-20"),
-        ("3/5/85", "1985-05-03"),
     ],
 )
 def test_what_was_left_out_is_past_where_the_field_allows_no_later_day(text: str, day: str) -> None:
+    assert parse_date(text, "es", MONDAY, latest=MONDAY) == date.fromisoformat(day)
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("3/5/85", "1985-05-03"),
+        ("3 de mayo del 85", "1985-05-03"),
+        ("3/5/2085", "2085-05-03"),
+        ("2031-01-02", "2031-01-02"),
+        ("3/5/21", "2021-05-03"),
+    ],
+)
+def test_a_year_of_two_digits_is_of_the_century_that_the_field_allows(text: str, day: str) -> None:
     assert parse_date(text, "es", MONDAY, latest=MONDAY) == date.fromisoformat(day)
 
 

@@ -60,7 +60,6 @@ _DAY_THEN_MONTH = re.compile(
     r"(\d{1,2})(?:st|nd|rd|th|o|er)?\.? (?:de |of )?([a-z]+)\.?,?(?: (?:de |del |del ano )?(\d{4}|\d{2}))?"
 )
 _MONTH_THEN_DAY = re.compile(r"([a-z]+)\.? (?:the )?(\d{1,2})(?:st|nd|rd|th)?(?:,? (\d{4}))?")
-_SHORT_YEAR = re.compile(r"(?<!\d)\d{1,2}\D+\d{2}\s*$")
 _DAY_ALONE = re.compile(r"(\d{1,2})(?:st|nd|rd|th|o)?(?:,? (\d{4}))?")
 
 
@@ -71,6 +70,8 @@ class Day:
     year: int | None = None
     month: int | None = None
     day: int | None = None
+    short: bool = False
+    """Of a year: written with two digits."""
     weekday: int | None = None
     """1 Monday to 7 Sunday."""
     past: bool = False
@@ -87,7 +88,7 @@ def parse_date(text: str, language: str, today: date, latest: date | None = None
     """
     said = read_day(text, language, today)
     day = None if said is None else _resolved(said, today, today, latest)
-    if day is not None and latest is not None and day > latest and _SHORT_YEAR.search(text):
+    if day is not None and latest is not None and day > latest and said is not None and said.short:
         return _moved(day, -100, "year")
     return day
 
@@ -126,13 +127,13 @@ def _numeric(found: re.Match[str], language: str) -> Day | None:
     american = language.lower() == "en-us" or (language.split("-")[0].lower() == "en" and month > 12 >= day)
     if american:
         day, month = month, day
-    return Day(_full_year(year), month, day)
+    return Day(_full_year(year), month, day, short=_is_short(year))
 
 
 def _named(words: str, *, alone: bool) -> Day | None:
     """A day with its month's name, in either order; or by itself."""
     if (found := _DAY_THEN_MONTH.fullmatch(words)) and found[2] in _MONTHS:
-        return Day(_full_year(found[3]), _MONTHS[found[2]], int(found[1]))
+        return Day(_full_year(found[3]), _MONTHS[found[2]], int(found[1]), short=_is_short(found[3]))
     if (found := _MONTH_THEN_DAY.fullmatch(words)) and found[1] in _MONTHS:
         return Day(_full_year(found[3]), _MONTHS[found[1]], int(found[2]))
     if alone and (found := _DAY_ALONE.fullmatch(words)):
@@ -144,6 +145,10 @@ def _full_year(written: str | None) -> int | None:
     if written is None:
         return None
     return int(written) + (2000 if len(written) == 2 else 0)
+
+
+def _is_short(written: str | None) -> bool:
+    return written is not None and len(written) == 2
 
 
 def _moved(day: date, count: int, span: str) -> date | None:
