@@ -35,7 +35,7 @@ part("platform").textContent = platform;
 part("bots").replaceChildren(...bots.map((bot) => element("li", {},
   element("a", { href: `/chat/${encodeURIComponent(bot.slug)}${location.search}` },
     element("span", { className: "avatar", "aria-hidden": "true" }, bot.name.slice(0, 1).toUpperCase()),
-    element("span", { className: "text" }, element("strong", {}, bot.name), bot.description ? element("small", {}, bot.description) : null,
+    element("span", { className: "text" }, element("strong", {}, bot.name), (bot.description ?? "").split("\n").filter(Boolean).map((line) => element("small", {}, line)),
       element("small", { className: "languages" }, bot.languages.map(nameOf).join(" · ")))))));
 if (!bots.length) part("bots").replaceChildren(element("li", {}, say("noBots")));
 part("links").replaceChildren(
