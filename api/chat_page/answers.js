@@ -2,7 +2,12 @@
 
 import { language, say } from "./texts.js";
 
-/** The text of a `value`; `asked` is the content of the question it answers, if known. */
+/**
+ * The text of a `value`; `asked` is the content of the question it answers, if known.
+ *
+ * @param {{ value?: any, text?: string }} answer
+ * @param {any} [asked]
+ */
 export function answerText({ value, text }, asked) {
   const field = asked?.field;
   if (value === null) return asked?.skip_label || say("skip");

@@ -7,6 +7,7 @@ import { preferredLanguage, say, useLanguage, withRegion } from "./texts.js";
 import { newId, pause, Refused, Superseded, Transport } from "./transport.js";
 
 const bot = decodeURIComponent(location.pathname.split("/").filter(Boolean)[1] ?? "");
+/** @type {(id: string) => any} A part of the page, by its id: what it is, the page says. */
 const part = (id) => document.getElementById(id);
 const chosen = new URLSearchParams(location.search).get("lang");
 const STORE = chosen ? `versaai.chat.${bot}.${chosen}` : `versaai.chat.${bot}`; // a conversation has one language
@@ -429,6 +430,7 @@ class Chat {
     if (milliseconds) setTimeout(() => { part("problem").hidden = true; }, milliseconds);
   }
 
+  /** @param {boolean} always @param {ScrollBehavior} behavior */
   scroll(always = false, behavior = "smooth") {
     const log = part("log");
     const near = log.scrollHeight - log.scrollTop - log.clientHeight < 400;

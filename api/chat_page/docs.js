@@ -3,6 +3,7 @@
 import { element } from "./dom.js";
 import { inline, markdown } from "./markdown.js";
 
+/** @type {(id: string) => any} A part of the page, by its id: what it is, the page says. */
 const part = (id) => document.getElementById(id);
 const api = await (await fetch("/openapi.json")).json();
 const METHODS = ["get", "post", "put", "patch", "delete"];
@@ -79,6 +80,7 @@ function operation(path, method, about) {
   send.addEventListener("click", async () => {
     let address = path;
     const query = new URLSearchParams();
+    /** @type {Record<string, string>} */
     const headers = {};
     for (const { parameter, input } of fields) {
       if (!input.value) continue;
