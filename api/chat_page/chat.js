@@ -13,6 +13,9 @@ const chosen = new URLSearchParams(location.search).get("lang");
 const STORE = chosen ? `versaai.chat.${bot}.${chosen}` : `versaai.chat.${bot}`; // a conversation has one language
 const PROMPTS = new Set(["choices", "input", "csat"]);
 
+const sameContent = (one, other) => one.childNodes.length === other.childNodes.length
+  && [...one.childNodes].every((child, place) => child.isEqualNode(other.childNodes[place]));
+
 class Chat {
   constructor() {
     this.transport = new Transport(bot, {
@@ -303,7 +306,7 @@ class Chat {
       this.pending.delete(message.client_message_id);
       own.classList.remove("pending");
       if (!made) own.remove();
-      else if (own.innerHTML !== made.innerHTML) own.replaceChildren(...made.childNodes);
+      else if (!sameContent(own, made)) own.replaceChildren(...made.childNodes);
       made = made && own;
     }
     if (made) {
