@@ -20,7 +20,7 @@ class Presence:
         self._until = 0.0
 
     async def accepting(self) -> bool:
-        """Tell whether Temporal answers and a worker polled for conversations in the last minute."""
+        """Tell whether Temporal answers and a worker is there to run conversations."""
         async with self._lock:
             if time.monotonic() >= self._until:
                 self._known = await self._gateway.accepting()

@@ -26,8 +26,8 @@ from core.settings import Settings
 _PROBE_TIMEOUT = timedelta(seconds=3)
 HEARTBEAT_INTERVAL = timedelta(seconds=1)
 """How often our workers tell the server that they live."""
-_SILENT = timedelta(seconds=5)
-"""A worker that has told nothing for so long is gone, by its own clock."""
+_LATE = timedelta(seconds=3)
+"""A worker that is so late with two heartbeats is gone; its own clock tells when it sent one."""
 _WORKERS_PAGE = 1000
 
 
@@ -135,13 +135,14 @@ async def poller_identities(client: Client, task_queue: str) -> list[str]:
         )
     if not identities:
         return []
-    heard = await _last_heartbeats(client, task_queue)
-    silent = datetime.now(UTC) - _SILENT
-    return sorted(identity for identity in identities if heard.get(identity, silent) >= silent)
+    alive = await _alive_until(client, task_queue)
+    now = datetime.now(UTC)
+    return sorted(identity for identity in identities if alive.get(identity, now) >= now)
 
 
-async def _last_heartbeats(client: Client, task_queue: str) -> dict[str, datetime]:
-    """When each worker of a queue last told that it lives; empty where the server doesn't know."""
+async def _alive_until(client: Client, task_queue: str) -> dict[str, datetime]:
+    """Until when each worker of a queue counts as alive by its heartbeats; without those that sent only one,
+    whose interval nobody knows. Empty where the server keeps no heartbeats."""
     try:
         answer = await client.workflow_service.list_workers(
             ListWorkersRequest(
@@ -151,12 +152,13 @@ async def _last_heartbeats(client: Client, task_queue: str) -> dict[str, datetim
         )
     except RPCError:
         return {}
-    heard: dict[str, datetime] = {}
+    alive: dict[str, datetime] = {}
     for worker in (info.worker_heartbeat for info in answer.workers_info):
-        if worker.task_queue == task_queue:
-            told = worker.heartbeat_time.ToDatetime(tzinfo=UTC)
-            heard[worker.worker_identity] = max(told, heard.get(worker.worker_identity, told))
-    return heard
+        interval = worker.elapsed_since_last_heartbeat.ToTimedelta()
+        if worker.task_queue == task_queue and interval:
+            until = worker.heartbeat_time.ToDatetime(tzinfo=UTC) + 2 * interval + _LATE
+            alive[worker.worker_identity] = max(until, alive.get(worker.worker_identity, until))
+    return alive
 
 
 def _indexed_type(kind: str) -> IndexedValueType.ValueType:

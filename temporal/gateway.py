@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -25,8 +23,6 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
 from temporalio.common import (
@@ -37,8 +33,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from core.errors import MessageReusedError, UnavailableError
 from core.settings import Settings
@@ -62,13 +57,13 @@ from flow_schema.turns import (
     ConversationSnapshot,
     ConversationStatus,
     ConversationTail,
-    Refusal,
     TeamReply,
     TurnReply,
     input_hash,
 )
-from temporal.client import connect, is_serving
+from temporal.client import connect, is_serving, poller_identities
 from temporal.converter import data_converter
+from temporal.patience import FIRST_PAUSE, Trouble, from_rpc, late, persist, within
 from temporal.refusals import (
     AnsweredElsewhereError,
     BadVariableError,
@@ -83,8 +78,6 @@ from temporal.refusals import (
     UnknownNodeError,
     UnknownOptionError,
     WrongKindError,
-    exception_for,
-    refusal_of,
 )
 
 __all__ = [
@@ -109,19 +102,6 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-_PASSING = frozenset(
-    {
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.DEADLINE_EXCEEDED,
-        RPCStatusCode.CANCELLED,
-        RPCStatusCode.ABORTED,
-        RPCStatusCode.INTERNAL,
-        RPCStatusCode.UNKNOWN,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-    }
-)
-_FIRST_PAUSE = 0.03
-_LONGEST_PAUSE = 1.0
 _LATE_SECONDS = 300.0
 """How long a reply is still waited for after its request was answered 202."""
 _TEAM_SECONDS = 25.0
@@ -210,12 +190,12 @@ class ConversationGateway:
         self, call: Callable[[], Awaitable[TurnReply]], message: VisitorMessage, timeout: float
     ) -> TurnReply | Accepted:
         expected = input_hash(message.input)
-        trouble = _Trouble()
-        attempt = asyncio.ensure_future(_persist(call, timeout + _LATE_SECONDS, trouble))
+        trouble = Trouble()
+        attempt = asyncio.ensure_future(persist(call, timeout + _LATE_SECONDS, trouble))
         done, _ = await asyncio.wait({attempt}, timeout=timeout)
         if not done and trouble.present:
             attempt.cancel()
-            raise _late()
+            raise late()
         if not done:
             self._late.add(attempt)
             attempt.add_done_callback(self._forget)
@@ -246,7 +226,7 @@ class ConversationGateway:
             )
             return reply
 
-        reply = await _within(_TEAM_SECONDS, call)
+        reply = await within(_TEAM_SECONDS, call)
         if reply.action_hash and reply.action_hash != expected:
             raise MessageReusedError(
                 f"The action id {message.action_id} was used before for another action; "
@@ -281,7 +261,7 @@ class ConversationGateway:
             answer.cancel()
             return CallbackReply(outcome="received")
 
-        return await _within(timeout + 1, call)
+        return await within(timeout + 1, call)
 
     # --- reading -----------------------------------------------------------------------------------
 
@@ -303,9 +283,9 @@ class ConversationGateway:
         try:
             description = await handle.describe(rpc_timeout=_QUERY_TIMEOUT)
         except RuntimeError as error:
-            raise _late() from error
+            raise late() from error
         except RPCError as error:
-            raise _from_rpc(error) from error
+            raise from_rpc(error) from error
         return ConversationRun(
             open=description.status is WorkflowExecutionStatus.RUNNING,
             run_id=description.run_id,
@@ -319,21 +299,15 @@ class ConversationGateway:
         return await is_serving(self._client)
 
     async def accepting(self) -> bool:
-        """Tell whether the server answers and a worker polled for conversations in the last minute."""
+        """Tell whether the server answers and a worker is there to run conversations."""
         try:
-            answer = await self._client.workflow_service.describe_task_queue(
-                DescribeTaskQueueRequest(
-                    namespace=self._client.namespace, task_queue=TaskQueue(name=CONVERSATION_QUEUE)
-                ),
-                timeout=timedelta(seconds=2),
-            )
+            return bool(await poller_identities(self._client, CONVERSATION_QUEUE))
         except (RPCError, RuntimeError):
             return False
-        return bool(answer.pollers)
 
     async def _query(self, conversation_id: str, name: str, result_type: type[_T]) -> _T:
         """Ask, again where the question came in the middle of something (`temporal/runner.py`)."""
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         for tries_left in reversed(range(_QUERY_TRIES)):
             try:
                 result: _T = await self._handle(conversation_id).query(
@@ -348,9 +322,9 @@ class ConversationGateway:
                 if not tries_left:
                     raise UnavailableError("The conversation could not be read just now.") from error
             except RuntimeError as error:
-                raise _late() from error
+                raise late() from error
             except RPCError as error:
-                raise _from_rpc(error) from error
+                raise from_rpc(error) from error
             else:
                 return result
             await asyncio.sleep(pause)
@@ -409,87 +383,10 @@ class ConversationGateway:
             release()
 
 
-async def _within(seconds: float, call: Callable[[], Awaitable[_T]]) -> _T:
-    """Run `call` with `_persist` for at most `seconds`. Raises UnavailableError when the time is over."""
-    attempt = asyncio.ensure_future(_persist(call, seconds))
-    done, _ = await asyncio.wait({attempt}, timeout=seconds)
-    if not done:
-        attempt.cancel()
-        raise UnavailableError("The conversation did not answer in time; send the same again.", retry_after=2)
-    return attempt.result()
-
-
 async def open_gateway(settings: Settings) -> ConversationGateway:
     """Return a gateway to the configured server; it connects when it is first used."""
     client = await connect(settings, data_converter=data_converter(), lazy=True)
     return ConversationGateway(client, settings)
-
-
-@dataclass
-class _Trouble:
-    """Whether the last try failed before the server answered, so that nothing was accepted."""
-
-    present: bool = False
-
-
-async def _persist(call: Callable[[], Awaitable[_T]], seconds: float, trouble: _Trouble | None = None) -> _T:
-    """Call until it succeeds or fails for good, at most for `seconds`; pauses grow up to a second."""
-    trouble = trouble or _Trouble()
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            return await call()
-        except WorkflowUpdateFailedError as error:
-            refusal = refusal_of(error.cause)
-            if refusal is None:
-                if getattr(error.cause, "type", None) != "AcceptedUpdateCompletedWorkflow":
-                    raise UnavailableError("The conversation failed to answer.", retry_after=5) from error
-                raise ConversationClosedError("The conversation has ended.") from error
-            if refusal is not Refusal.DRAINING or loop.time() + pause > deadline:
-                raise exception_for(refusal, getattr(error.cause, "message", "")) from error
-        except WorkflowAlreadyStartedError as error:
-            raise ConversationClosedError("The conversation has ended.") from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise asyncio.CancelledError from error
-            trouble.present = True
-            if loop.time() + pause > deadline:
-                raise _late() from error
-        except RuntimeError as error:  # the first connection of a lazy client failed
-            trouble.present = True
-            if loop.time() + pause > deadline:
-                raise _late() from error
-        except RPCError as error:
-            trouble.present = True
-            if not _passes(error) or loop.time() + pause > deadline:
-                raise _from_rpc(error) from error
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-def _passes(error: RPCError) -> bool:
-    """Tell whether the same call may succeed later.
-
-    That includes an update that the server knows no more, though its workflow runs: it was taken when the
-    server or a worker died, before it was in the history.
-    """
-    lost_update = error.status is RPCStatusCode.NOT_FOUND and error.message.startswith("update ")
-    return lost_update or error.status in _PASSING
-
-
-def _late() -> UnavailableError:
-    return UnavailableError("The conversation server does not answer; send the same again.", retry_after=2)
-
-
-def _from_rpc(error: RPCError) -> Exception:
-    if error.status is RPCStatusCode.NOT_FOUND:
-        return ConversationClosedError("The conversation has ended, or does not exist.")
-    if error.status is RPCStatusCode.ALREADY_EXISTS:
-        return ConversationClosedError("The conversation has ended.")
-    return _late()
 
 
 def _body_digest(message: CallbackMessage) -> str:

@@ -54,8 +54,8 @@ from temporal.gateway import (
     StalePromptError,
     TooManyPendingError,
     WrongKindError,
-    _persist,
 )
+from temporal.patience import persist
 from temporal.runner import ConversationRunner
 
 
@@ -318,7 +318,7 @@ async def test_an_update_that_the_server_lost_is_sent_again() -> None:
             raise troubles.pop()
         return "answer"
 
-    assert await _persist(call, 5) == "answer"
+    assert await persist(call, 5) == "answer"
 
 
 async def test_a_workflow_that_is_not_there_is_not_asked_again() -> None:
@@ -326,4 +326,4 @@ async def test_a_workflow_that_is_not_there_is_not_asked_again() -> None:
         raise RPCError("workflow not found for ID: conversation/1", RPCStatusCode.NOT_FOUND, b"")
 
     with pytest.raises(ConversationClosedError):
-        await _persist(call, 5)
+        await persist(call, 5)
