@@ -53,7 +53,8 @@ class EventFeed:
     async def _live(self, subscription: Subscription) -> AsyncIterator[bytes]:
         while time.time() < self._visitor.expires_at:
             incomplete = bool(self._ahead) or self._behind
-            event = await subscription.next(_GAP_SECONDS if incomplete else _HEARTBEAT_SECONDS)
+            left = max(0.0, self._visitor.expires_at - time.time())
+            event = await subscription.next(min(left, _GAP_SECONDS if incomplete else _HEARTBEAT_SECONDS))
             match event:
                 case None:
                     yield _HEARTBEAT

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from uuid import UUID, uuid4
 
 import httpx2
 
+from api.tokens import Tokens
+from core.crypto import Keyring
+from tests.api.conftest import SECRET_KEY, Platform, serve_api
 from tests.api.dialogue import GREETING, Chat, Json, flow, node, problem, publish, texts
 
 
@@ -85,6 +89,40 @@ async def test_a_repeated_message_is_answered_from_the_tables_after_the_end(
     assert reopened["messages"] == opened["messages"]
     reused = await chat.post({"type": "text", "text": "Eva"}, named)
     assert reused.status_code == 409
+
+
+async def test_an_opening_can_be_repeated_for_a_while(team: httpx2.AsyncClient, platform: Platform) -> None:
+    bot = await publish(team, GREETING)
+    short = platform.settings.model_copy(update={"opening_token_seconds": 3})
+    body = {"message_id": str(uuid4()), "input": {"type": "start"}}
+    async with serve_api(short) as url, httpx2.AsyncClient(base_url=url, timeout=20) as http:
+        path = f"/api/v1/widget/{bot['slug']}/chat"
+        first, again = await http.post(path, json=body), await http.post(path, json=body)
+        assert (first.json()["messages"], again.status_code) == (again.json()["messages"], 200)
+        await asyncio.sleep(3)
+        async with asyncio.timeout(15):
+            while (late := await http.post(path, json=body)).status_code == 200:
+                await asyncio.sleep(0.1)  # until the conversation is written
+    assert (late.status_code, problem(late)) == (410, "gone")
+
+
+async def test_a_token_is_renewed_in_the_second_half_of_its_life(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient
+) -> None:
+    chat = Chat(visitor, (await publish(team, GREETING))["slug"])
+    await chat.open()
+    tokens = Tokens(Keyring([SECRET_KEY]), lifetime_seconds=1000, file_link_seconds=100)
+    mine = tokens.read(chat.token)
+    for age, renewed in ((400, False), (600, True)):
+        chat.token = tokens.issue(
+            mine.conversation_id, mine.chatbot_id, mine.organization_id, now=time.time() - age
+        )
+        given = (await chat.post({"type": "event", "name": "seen"})).json()["token"]
+        assert (given is not None) == renewed
+        chat.token = given or chat.token
+    fresh = tokens.read(chat.token)
+    assert fresh.conversation_id == mine.conversation_id
+    assert not fresh.is_half_spent(time.time())
 
 
 async def test_the_id_may_come_in_a_header(team: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> None:

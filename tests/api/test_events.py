@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 
-from core.events import EventBus, Resync, TokensEvent, TypingEvent
+from api.tokens import Tokens
+from core.crypto import Keyring
+from core.events import EventBus, Resync, TokensEvent, TypingEvent, messages_event
 from database.database import Database
 from database.streams import StreamText
-from tests.api.conftest import Platform
+from tests.api.conftest import SECRET_KEY, Platform
 from tests.api.dialogue import GREETING, Chat, publish, texts
 
 
@@ -131,6 +134,42 @@ async def test_a_transcript_shows_what_is_not_written_yet(
     page = await chat.transcript(after=2)
     assert [message["seq"] for message in page["messages"]] == [3, 4]
     assert page["waiting"]["prompt"] == 4
+
+
+async def test_a_message_that_came_ahead_comes_once(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient, platform: Platform
+) -> None:
+    """It is announced before what goes before it, and again by others."""
+    chat = Chat(visitor, (await publish(team, GREETING))["slug"])
+    opened = await chat.open()
+    bus = EventBus(platform.settings.database_url)
+    await bus.start()
+    ahead = {**opened["messages"][0], "seq": 5}
+    try:
+        async with Follower(chat) as follower:
+            await follower.until("status")
+            for _ in range(3):
+                bus.publish(chat.conversation, messages_event([ahead]))
+            bus.publish(chat.conversation, TypingEvent("agent", True, "Ana"))
+            seen = await follower.until("typing")
+        assert [(data["seq"], last) for name, last, data in seen if name == "message"] == [(5, "2")]
+    finally:
+        await bus.close()
+
+
+async def test_a_stream_ends_with_its_token(
+    team: httpx2.AsyncClient, visitor: httpx2.AsyncClient, platform: Platform
+) -> None:
+    chat = Chat(visitor, (await publish(team, GREETING))["slug"])
+    await chat.open()
+    short = Tokens(Keyring([SECRET_KEY]), lifetime_seconds=2, file_link_seconds=100)
+    mine = short.read(chat.token)
+    chat.token = short.issue(mine.conversation_id, mine.chatbot_id, mine.organization_id)
+    began = time.monotonic()
+    async with asyncio.timeout(10), Follower(chat) as follower:
+        names = [name async for name, _, _ in follower.events]
+    assert names.count("status") >= 1
+    assert time.monotonic() - began < 5
 
 
 async def test_events_need_the_conversations_own_token(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from typing import Any
 from uuid import uuid4
 
 import httpx2
@@ -12,6 +13,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from api.middleware import BodyRule, RequestGate
 from api.pages import FOLDER
 from core.logging import configure_logging
 from core.settings import LogFormat, Settings
@@ -163,3 +165,63 @@ async def test_tokens_of_callbacks_stay_out_of_the_log(
         structlog.reset_defaults()
     assert written.getvalue().count("/api/v1/callbacks/[redacted]") >= 2
     assert token not in written.getvalue()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_refused_body_is_read_to_its_end(declared: bool) -> None:
+    """A sender that is still writing would else see a reset connection in the place of the answer."""
+    chunks = 50
+    taken = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": taken < chunks}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        assert taken == chunks, "answered before the sender was done"
+        sent.append(message)
+
+    async def never(*_: Any) -> None:
+        raise AssertionError("it is refused before")
+
+    gate = RequestGate(never, rules=(), default_limit=5_000)
+    length = (
+        (b"content-length", str(chunks * 1000).encode()) if declared else (b"transfer-encoding", b"chunked")
+    )
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/x",
+        "headers": [length],
+        "state": {"request_id": "r"},
+    }
+    await gate(scope, receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_an_upload_that_is_too_large_is_read_to_its_end() -> None:
+    """The same for bodies that a route reads as a stream."""
+    taken = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": taken < 50}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def reads(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    gate = RequestGate(reads, rules=(BodyRule(re.compile("^/x$"), 5_000, streamed=True),), default_limit=1)
+    headers = [(b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": headers, "state": {"request_id": "r"}}
+    await gate(scope, receive, send)
+    assert (taken, sent[0]["status"]) == (50, 413)
