@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from cli.installation import Installation
+from tests.stack.platform import own_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = (
@@ -70,6 +71,13 @@ async def start(folder: Path, *more: str, settings: Mapping[str, str] | None = N
     if not line:
         pytest.fail((await process.stderr.read()).decode())
     return Running(process, json.loads(line), Installation(folder))
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder into which PostgreSQL's own user is let (see `own_folder`)."""
+    with own_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
