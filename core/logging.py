@@ -32,8 +32,12 @@ _KNOWN_SHAPES = re.compile(
     r"|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+"  # JSON web tokens
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in a URL
 )
-_TELLS_PAYLOADS = ("temporalio", "asyncpg", "sqlalchemy")
+_TELLS_PAYLOADS = ("temporalio", "asyncpg")
 """Loggers that write at DEBUG whatever passes through them: what visitors said, values of rows."""
+_SPEAKS_AT_WARNING = (
+    "httpx2", "httpx", "httpcore", "httpcore2", "openai", "anthropic", "groq", "uvicorn.access", "sqlalchemy",
+)  # fmt: skip
+"""Loggers that write each request or statement at INFO, statements with their values."""
 _SHORTEST_SECRET = 8
 _DEEPEST = 8
 
@@ -134,7 +138,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    for name in ("httpx2", "httpx", "httpcore", "httpcore2", "openai", "anthropic", "groq", "uvicorn.access"):
+    for name in _SPEAKS_AT_WARNING:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     for name in _TELLS_PAYLOADS:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))

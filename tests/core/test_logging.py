@@ -105,3 +105,10 @@ def test_debug_does_not_tell_what_libraries_carry(log: io.StringIO) -> None:
         logging.getLogger(name).info("began %s", name)
     assert "what a visitor said" not in log.getvalue()
     assert "began temporalio.activity" in log.getvalue()
+
+
+def test_statements_and_their_values_are_not_told(log: io.StringIO) -> None:
+    for debug in (False, True):
+        configure_logging(Settings(app_debug=debug, log_format=LogFormat.json), log)
+        logging.getLogger("sqlalchemy.engine.Engine").info("INSERT ... %s", "what a visitor said")
+    assert "what a visitor said" not in log.getvalue()
