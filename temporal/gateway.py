@@ -105,7 +105,7 @@ _T = TypeVar("_T")
 _LATE_SECONDS = 300.0
 """How long a reply is still waited for after its request was answered 202."""
 _TEAM_SECONDS = 25.0
-_TASK_TIMEOUT = timedelta(seconds=3)
+_TASK_TIMEOUT = timedelta(seconds=2)
 """After this long without an answer a worker is taken to be dead and another gets the task."""
 _QUERY_TIMEOUT = timedelta(seconds=5)
 _QUERY_TRIES = 5

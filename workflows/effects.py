@@ -69,7 +69,7 @@ SOON_AGAIN = TemporalRetryPolicy(
     maximum_interval=timedelta(seconds=5),
     maximum_attempts=5 + LOST_ATTEMPTS,
 )
-LOCAL_LIMIT = timedelta(seconds=1.5)
+LOCAL_LIMIT = timedelta(seconds=1)
 """For a local activity: half of the task's timeout, before the worker has to ask for more time."""
 
 
