@@ -61,7 +61,7 @@ class Chatbot(Row, table=True):
     language: str = Field(default="es", max_length=35, sa_column_kwargs={"server_default": "es"})
     use_case: str | None = Field(default=None, max_length=50)
     config: dict[str, Any] = json_object()
-    created_by: UUID | None = Field(default=None, foreign_key="users.id")
+    created_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
     created_at: datetime = moment()
     updated_at: datetime = moment()
     deployed_version_id: UUID | None = Field(default=None)
@@ -88,7 +88,7 @@ class FlowVersion(Row, table=True):
     note: str | None = long_text(nullable=True)
     flow: dict[str, Any] = Field(sa_type=JSONB)
     content_hash: str = Field(max_length=64)
-    created_by: UUID | None = Field(default=None, foreign_key="users.id")
+    created_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
     created_at: datetime = moment()
 
 
