@@ -50,7 +50,7 @@ class _Count:
 
 
 class RateLimits:
-    """The three limits of the settings; one that is 0 is off. `clock` gives seconds."""
+    """The limits of the settings; one that is 0 is off. `clock` gives seconds."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -59,6 +59,7 @@ class RateLimits:
             "conversation": settings.rate_limit_visitor_per_minute,
             "address": settings.rate_limit_address_per_minute,
             "key": settings.rate_limit_key_per_minute,
+            "sign-in": settings.rate_limit_sign_in_per_minute,
         }
 
     def hit(self, name: str, who: str) -> dict[str, str]:

@@ -30,7 +30,8 @@ PLAIN_NAMES = frozenset(
         "MISTRAL_BASE_URL", "OLLAMA_BASE_URL", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS",
         "EMAIL_USE_SSL", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "DEFAULT_FROM_EMAIL",
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_STORAGE_BUCKET_NAME", "AWS_S3_REGION_NAME",
-        "AWS_S3_ENDPOINT_URL", "MEDIA_ROOT",
+        "AWS_S3_ENDPOINT_URL", "MEDIA_ROOT", "JWT_SECRET_KEY", "JWT_ACCESS_TOKEN_LIFETIME",
+        "JWT_REFRESH_TOKEN_LIFETIME", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE",
     }
 )  # fmt: skip
 """Environment names that carry no prefix."""
@@ -48,6 +49,14 @@ class AppEnv(StrEnum):
     development = "development"
     test = "test"
     production = "production"
+
+
+class Registration(StrEnum):
+    """Who may register."""
+
+    open = "open"
+    invited = "invited"
+    closed = "closed"
 
 
 class LogFormat(StrEnum):
@@ -130,7 +139,62 @@ class Settings(BaseSettings):
     bootstrap_api_key: SecretStr = Field(
         SecretStr(""),
         title="First API key",
-        description="A key (`vk_...`) that may do anything in the first organization, until accounts exist.",
+        description="A key (`vk_...`) with an owner's rights in the first organization; empty: there is none. "
+        "`versaai up` makes one on its first start.",
+    )
+
+    # Accounts
+    registration: Registration = Field(
+        Registration.open,
+        title="Registration",
+        description="Who may register once there is an account: `open` anybody, `invited` those with an "
+        "invitation, `closed` nobody.",
+    )
+    jwt_secret_key: SecretStr = Field(
+        SecretStr(""),
+        title="Access token key",
+        description="Signs access tokens; at least 32 characters. Empty means a key derived from SECRET_KEY.",
+    )
+    jwt_access_token_lifetime: float = Field(
+        24.0, title="Access token lifetime, h", description="How long an access token works.", gt=0, le=720
+    )
+    jwt_refresh_token_lifetime: float = Field(
+        168.0,
+        title="Session lifetime, h",
+        description="How long a session lasts without being refreshed.",
+        gt=0,
+        le=8760,
+    )
+    session_cookie_secure: bool | None = Field(
+        None,
+        title="Session cookie over TLS",
+        description="Send the session cookie over HTTPS alone; empty means if API_URL begins with https.",
+    )
+    csrf_cookie_secure: bool | None = Field(
+        None,
+        title="CSRF cookie over TLS",
+        description="As above, for the cookie with the CSRF token.",
+    )
+    password_min_length: int = Field(
+        10, title="Password length", description="Fewest characters of a password.", ge=8, le=64
+    )
+    verification_hours: float = Field(
+        48.0, title="Verification, h", description="How long the link in a verification e-mail works.", gt=0
+    )
+    password_reset_minutes: float = Field(
+        60.0, title="Password reset, min", description="How long the link to a new password works.", gt=0
+    )
+    invitation_days: float = Field(
+        7.0, title="Invitation, d", description="How long an invitation can be accepted.", gt=0, le=365
+    )
+    max_avatar_bytes: int = Field(
+        5 * 1024 * 1024, title="Avatar size", description="Bytes of an uploaded avatar.", ge=1024, le=1 << 26
+    )
+    default_plan: str = Field(
+        "free",
+        title="Plan",
+        description="Plan of new organizations: `free`, `pro`, `business` or `unlimited`.",
+        pattern="^(free|pro|business|unlimited)$",
     )
 
     # Database
@@ -378,6 +442,13 @@ class Settings(BaseSettings):
     rate_limit_key_per_minute: int = Field(
         6000, title="API key rate", description="Requests a minute and API key; 0 means no limit.", ge=0
     )
+    rate_limit_sign_in_per_minute: int = Field(
+        60,
+        title="Sign-in rate",
+        description="Requests without credentials to the account endpoints, a minute and address; 0 means "
+        "no limit. Failed sign-ins are slowed besides.",
+        ge=0,
+    )
     trusted_proxies: CommaSeparated = Field(
         ("127.0.0.1", "::1"),
         title="Trusted proxies",
@@ -441,6 +512,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.app_env is AppEnv.production and len(self.secret_key.get_secret_value()) < 32:
             raise ValueError("production needs a SECRET_KEY of at least 32 characters")
+        if 0 < len(self.jwt_secret_key.get_secret_value()) < 32:
+            raise ValueError("JWT_SECRET_KEY needs at least 32 characters")
         if self.email_use_tls and self.email_use_ssl:
             raise ValueError("EMAIL_USE_TLS and EMAIL_USE_SSL exclude each other")
         if self.opening_token_seconds >= self.temporal_retention_days * 86_400:
@@ -452,6 +525,18 @@ class Settings(BaseSettings):
         """The present secret key and the earlier ones, present first; empty when none is set."""
         present = self.secret_key.get_secret_value()
         return (present, *self.secret_key_previous) if present else ()
+
+    @property
+    def sends_session_securely(self) -> bool:
+        """Whether the session cookie is for HTTPS alone."""
+        chosen = self.session_cookie_secure
+        return self.api_url.startswith("https://") if chosen is None else chosen
+
+    @property
+    def sends_csrf_securely(self) -> bool:
+        """Whether the cookie with the CSRF token is for HTTPS alone."""
+        chosen = self.csrf_cookie_secure
+        return self.api_url.startswith("https://") if chosen is None else chosen
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -3,7 +3,8 @@
 Every part can be repeated and overtaken. Messages, replies and finished visits are written once. The
 conversation's row and unfinished visits only move forwards: a batch that arrives late, from an attempt
 that was given up, changes nothing that a later one wrote. A message that was streamed replaces the text
-kept meanwhile.
+kept meanwhile. What is new counts as the organization's usage: in a row of its own, so that writers of one
+organization don't wait for each other.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ WITH conversation AS (
         agent_id = EXCLUDED.agent_id, escalation = EXCLUDED.escalation
     WHERE present.organization_id = EXCLUDED.organization_id
         AND (present.last_seq, present.last_activity) <= (EXCLUDED.last_seq, EXCLUDED.last_activity)
+    RETURNING (xmax = 0) AS is_new
 ), said AS (
     INSERT INTO messages (id, organization_id, conversation_id, seq, role, content, body, metadata,
         client_message_id, reply_to, node_id, agent, created_at)
@@ -71,7 +73,9 @@ WITH conversation AS (
     WHERE present.left_at IS NULL
         AND (present.left_at, present.exit, present.changes, present.error, present.usage) IS DISTINCT FROM
             (EXCLUDED.left_at, EXCLUDED.exit, EXCLUDED.changes, EXCLUDED.error, EXCLUDED.usage)
-    RETURNING 1
+    RETURNING CASE WHEN left_at IS NOT NULL THEN
+        coalesce((usage->>'input_tokens')::bigint, 0) + coalesce((usage->>'output_tokens')::bigint, 0)
+        ELSE 0 END AS tokens
 ), answered AS (
     INSERT INTO replies (organization_id, conversation_id, message_id, body_hash, reply)
     SELECT $2::uuid, $1::uuid, a.value->>'message_id', a.value->>'body_hash', a.value
@@ -79,6 +83,16 @@ WITH conversation AS (
     ON CONFLICT (conversation_id, message_id) DO NOTHING
 ), streamed AS (
     DELETE FROM stream_texts WHERE stream_id = ANY($4::text[])
+), added AS (
+    SELECT (SELECT count(*) FROM conversation WHERE is_new) AS conversations,
+        (SELECT count(*) FROM said) AS messages,
+        (SELECT coalesce(sum(tokens), 0) FROM visited) AS tokens
+), used AS (
+    INSERT INTO usage_deltas (id, organization_id, month, conversations, messages, tokens)
+    SELECT $5::uuid, $2::uuid, date_trunc('month', now() AT TIME ZONE 'UTC')::date,
+        conversations, messages, tokens
+    FROM added
+    WHERE $3::jsonb->'record'->>'mode' = 'live' AND conversations + messages + tokens > 0
 )
 SELECT (SELECT count(*) FROM said) AS messages, (SELECT count(*) FROM visited) AS visits
 """
@@ -102,6 +116,7 @@ async def write_transcript(database: Database, flush: Flush) -> Flushed:
                 UUID(record.organization_id),
                 encode(flush),
                 [message.stream_id for message in flush.messages if message.stream_id is not None],
+                uuid7(),
             )
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFoundError(

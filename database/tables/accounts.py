@@ -32,9 +32,7 @@ class User(Row, table=True):
     two_factor_enabled: bool = Field(default=False, sa_column_kwargs={"server_default": sql("false")})
     two_factor_secret: str | None = long_text(nullable=True)
     """Encrypted by `core.crypto`."""
-    two_factor_step: int = Field(
-        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": sql("0")}
-    )
+    two_factor_step: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": sql("0")})
     """The time step of the last code that was taken: no code is good twice."""
     language: str = Field(default="es", max_length=2, sa_column_kwargs={"server_default": "es"})
     last_login: datetime | None = moment(default_now=False, nullable=True)
@@ -70,9 +68,7 @@ class OrganizationMember(Row, table=True):
     __tablename__ = "organization_members"
     __table_args__ = (
         UniqueConstraint("organization_id", "user_id"),
-        CheckConstraint(
-            "role IN ('owner', 'admin', 'editor', 'agent', 'viewer', 'member')", name="role"
-        ),
+        CheckConstraint("role IN ('owner', 'admin', 'editor', 'agent', 'viewer', 'member')", name="role"),
         Index("ix_organization_members_user_id", "user_id"),
     )
 

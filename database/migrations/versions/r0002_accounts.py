@@ -315,7 +315,8 @@ def _refer_to_users(on_delete: str) -> None:
         name = f"fk_{table}_{column}"
         op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
         op.execute(
-            f"ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({column}) REFERENCES users (id) {on_delete}"
+            f"ALTER TABLE {table} ADD CONSTRAINT {name} "
+            f"FOREIGN KEY ({column}) REFERENCES users (id) {on_delete}"
         )
 
 
