@@ -18,6 +18,9 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from api import pages, problems
+from api.access_tokens import AccessTokens
+from api.account_mail import AccountMails
+from api.auth.routes import router as auth
 from api.bots import BotDirectory
 from api.callbacks.routes import router as callbacks
 from api.chatbots.routes import router as chatbots
@@ -27,6 +30,9 @@ from api.flows.routes import router as flows
 from api.health.routes import router as health
 from api.middleware import BodyRule, CrossOrigin, RequestGate, RequestIdentity
 from api.organization import FirstOrganization
+from api.organizations.routes import router as organizations
+from api.permissions import ACCOUNT, BY_OPERATION
+from api.plans import Plans
 from api.presence import Presence
 from api.problems import Problem
 from api.rate_limits import RateLimits
@@ -35,6 +41,7 @@ from api.response_templates.routes import router as response_templates
 from api.secrets.routes import router as secrets
 from api.tokens import Tokens
 from api.transcripts import Transcripts
+from api.users.routes import router as users
 from api.widget.routes import EVENT_MODELS
 from api.widget.routes import router as widget
 from api.widget.shortcut import ChatShortcut
@@ -59,13 +66,18 @@ Chatbots drawn as flows, whose every conversation is a durable workflow.
 
 - **Visitors** talk through `/api/v1/widget/{chatbot_id}/chat`. The first request opens a conversation and
   its answer carries a token for everything after it.
-- **The team** reads and acts through the other paths, with an API key.
+- **The team** reads and acts through the other paths: people signed in through `/api/v1/auth/login`, with an
+  access token or a browser's cookie, and programs with an API key. `x-permission` names what each operation
+  needs.
 - Every message and action carries an id made by its sender. Sending it again, whatever happened in between,
   gives the same answer and has no second effect.
 - Errors are problem documents (RFC 9457) with a stable `type`.
 """
 _TAGS = (
     ("widget", "What a visitor's chat client uses."),
+    ("auth", "Accounts: registering, signing in and out, passwords, second factors, sessions."),
+    ("users", "One's own profile, picture and account."),
+    ("organizations", "Organizations, members, invitations, API keys, usage."),
     ("conversations", "What the team reads and does."),
     ("chatbots", "Bots and the versions of their flows."),
     ("flows", "Judging flows without storing them."),
@@ -94,7 +106,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     api = APIRouter(prefix="/api/v1")
     for router in (
-        widget, conversations, chatbots, flows, files, callbacks, secrets, response_templates
+        widget, auth, users, organizations, conversations, chatbots, flows, files, callbacks, secrets,
+        response_templates,
     ):  # fmt: skip
         api.include_router(router)
     app.include_router(api)
@@ -127,6 +140,11 @@ def _body_rules(settings: Settings) -> tuple[BodyRule, ...]:
             settings.max_upload_bytes + _MULTIPART_ROOM,
             streamed=True,
         ),
+        BodyRule(
+            re.compile(r"^/api/v1/users/upload-avatar$"),
+            settings.max_avatar_bytes + _MULTIPART_ROOM,
+            streamed=True,
+        ),
         BodyRule(re.compile(r"^/api/v1/(chatbots/[^/]+/versions|flows/validate)$"), _FLOW_BODY_BYTES),
         BodyRule(re.compile(r"^/api/v1/callbacks/"), _CALLBACK_BODY_BYTES),
     )
@@ -137,9 +155,11 @@ def _lifespan(settings: Settings) -> Any:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts = await open_resources(settings)
         app.state.resources = parts
+        parts.mails.start()
         try:
             yield
         finally:
+            await parts.mails.close()
             await parts.background.close()
             await parts.events.close()
             await parts.database.close()
@@ -164,12 +184,15 @@ async def open_resources(settings: Settings) -> Resources:
             file_link_seconds=settings.file_link_seconds,
             api_url=settings.api_url,
         ),
+        access_tokens=AccessTokens(settings, keyring),
         limits=RateLimits(settings),
         database=database,
         events=events,
         files=FileStore.from_settings(settings),
         gateway=gateway,
         organization=organization,
+        mails=AccountMails(settings, database),
+        plans=Plans(database),
         bots=BotDirectory(database, organization),
         transcripts=Transcripts(database, gateway),
         presence=Presence(gateway),
@@ -210,7 +233,18 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for operation in (one for methods in document["paths"].values() for one in methods.values()):
         if "application/json" in operation["responses"].get("422", {}).get("content", {}):
             operation["responses"]["422"] = problems.documented(422)[422]
+        _describe_permission(operation)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     app.openapi_schema = document
     return document
+
+
+def _describe_permission(operation: dict[str, Any]) -> None:
+    """Say what an operation needs, and that it is refused without."""
+    needed = BY_OPERATION.get(operation["operationId"])
+    if needed is not None:
+        operation["x-permission"] = needed.name
+        operation["description"] += f"\n\nNeeds the permission `{needed.name}`."
+    if needed is not None or operation["operationId"] in ACCOUNT:
+        operation["responses"].setdefault("403", problems.documented(403)[403])

@@ -5,23 +5,28 @@ All are coroutines: the framework would hand a plain function to a thread at eve
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Header, Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from api.access import Caller, Person, caller_of, person_of
+from api.cookies import SESSION_COOKIE
 from api.resources import Resources
-from core.errors import AuthenticationError, NotFoundError
+from core.errors import NotFoundError, PermissionDeniedError
 
 _bearer = HTTPBearer(
-    auto_error=False, scheme_name="BearerToken", description="An API key or a visitor token."
+    auto_error=False, scheme_name="BearerToken", description="An access token, an API key or a visitor token."
 )
 _key_header = APIKeyHeader(
     name="X-API-Key", auto_error=False, scheme_name="ApiKey", description="An API key (`vk_...`)."
+)
+_session_cookie = APIKeyCookie(
+    name=SESSION_COOKIE,
+    auto_error=False,
+    scheme_name="SessionCookie",
+    description="The browser's session. What changes something also needs `X-CSRF-Token`.",
 )
 
 
@@ -33,51 +38,47 @@ async def _resources(request: Request) -> Resources:
 Parts = Annotated[Resources, Depends(_resources)]
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who holds an API key, and in which organization they act."""
-
-    organization_id: UUID
-
-
-async def _caller(
-    request: Request,
-    parts: Parts,
+async def _credential(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     key_header: Annotated[str | None, Security(_key_header)],
-) -> Caller:
-    given = key_header or (bearer.credentials if bearer is not None else "")
-    if not given:
-        raise AuthenticationError("Send an API key: `Authorization: Bearer vk_...` or `X-API-Key: vk_...`.")
-    wanted = parts.settings.bootstrap_api_key.get_secret_value()
-    if not wanted or not hmac.compare_digest(_digest(given), _digest(wanted)):
-        parts.limits.count(request, "address", client_address(request))
-        raise AuthenticationError("The API key is not known.")
-    parts.limits.count(request, "key", "bootstrap")
-    return Caller(await parts.organization.id())
+    _cookie: Annotated[str | None, Security(_session_cookie)],
+) -> str | None:
+    return key_header or (bearer.credentials if bearer is not None else None) or None
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+Credential = Annotated[str | None, Depends(_credential)]
+
+
+async def _caller(request: Request, parts: Parts, given: Credential) -> Caller:
+    return await caller_of(request, parts, given)
+
+
+async def _person(request: Request, parts: Parts, given: Credential) -> Person:
+    return await person_of(request, parts, given)
+
+
+async def _free_person(person: Annotated[Person, Depends(_person)]) -> Person:
+    if person.session.bound:
+        raise PermissionDeniedError(
+            "Signed in through an organization's provider, you can't change the account itself. Sign in "
+            "with a password for that; `forgot-password` gives you one."
+        )
+    return person
 
 
 Team = Annotated[Caller, Depends(_caller)]
-"""A caller with an API key; routes that take it answer 401 to everybody else."""
+"""Somebody with a credential of the team, and with the route's permission; others get 401 or 403."""
+SignedInPerson = Annotated[Person, Depends(_person)]
+"""Somebody who is signed in."""
+AccountHolder = Annotated[Person, Depends(_free_person)]
+"""Somebody who signed in to their account itself, not through an organization's provider."""
 
 
 async def bearer_token(
-    request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> str | None:
-    """Return the bearer token of a request, if it has one.
-
-    Raises AuthenticationError for credentials of another kind: whoever sends some must not be taken for a
-    new visitor.
-    """
-    if bearer is not None and bearer.credentials:
-        return bearer.credentials
-    if request.headers.get("authorization", "").strip():
-        raise AuthenticationError("The Authorization header must be `Bearer vt_...`, or be left out.")
-    return None
+    """Return the bearer token of a request, if it has one."""
+    return bearer.credentials if bearer is not None else None
 
 
 BearerToken = Annotated[str | None, Depends(bearer_token)]

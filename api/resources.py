@@ -7,8 +7,11 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from api.access_tokens import AccessTokens
+from api.account_mail import AccountMails
 from api.bots import BotDirectory
 from api.organization import FirstOrganization
+from api.plans import Plans
 from api.presence import Presence
 from api.rate_limits import RateLimits
 from api.tokens import Tokens
@@ -59,12 +62,15 @@ class Resources:
     settings: Settings
     keyring: Keyring
     tokens: Tokens
+    access_tokens: AccessTokens
     limits: RateLimits
     database: Database
     events: EventBus
     files: FileStore
     gateway: ConversationGateway
     organization: FirstOrganization
+    mails: AccountMails
+    plans: Plans
     bots: BotDirectory
     transcripts: Transcripts
     presence: Presence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LANGUAGES: Final = ("es", "en")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:/@])")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()<>#|~]|://")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def account_mail(kind: str, language: str, **values: object) -> AccountMail:
     subject, body = texts.get(language, texts["en"])
     plain = {name: " ".join(str(value).split()) for name, value in values.items()}
     shown = {
-        name: f"<{value}>" if name == "link" else _SPECIAL.sub(r"\\\1", value)
+        name: f"<{value}>" if name == "link" else " ".join(_SPECIAL.sub(" ", value).split())
         for name, value in plain.items()
     }
     return AccountMail(subject.format(**plain), body.format(**shown))

@@ -20,11 +20,14 @@ UNUSABLE = "!"
 """The hash of an account without a password: no password fits it."""
 _AT_ONCE = 2
 _COMMON = frozenset(
-    "1234567890 0123456789 12345678910 1q2w3e4r5t qwertyuiop password12 password123 passw0rd123 contraseña "
-    "contraseña1 contrasena1 contrasena123 administrator administrador iloveyou12 welcome123 letmein123 "
-    "qwerty12345 qwerty123456 abcdefghij abc1234567 adminadmin admin12345 changeme123 superman123 "
-    "barcelona1 realmadrid1 teamomucho123 micontraseña".split()
-)
+    {
+        "1234567890", "0123456789", "12345678910", "1q2w3e4r5t", "qwertyuiop", "password12", "password123",
+        "passw0rd123", "contraseña", "contraseña1", "contrasena1", "contrasena123", "administrator",
+        "administrador", "iloveyou12", "welcome123", "letmein123", "qwerty12345", "qwerty123456",
+        "abcdefghij", "abc1234567", "adminadmin", "admin12345", "changeme123", "superman123", "barcelona1",
+        "realmadrid1", "teamomucho123", "micontraseña",
+    }
+)  # fmt: skip
 _hasher = PasswordHash.recommended()
 _gate: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 

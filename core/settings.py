@@ -139,8 +139,8 @@ class Settings(BaseSettings):
     bootstrap_api_key: SecretStr = Field(
         SecretStr(""),
         title="First API key",
-        description="A key (`vk_...`) with an owner's rights in the first organization; empty: there is none. "
-        "`versaai up` makes one on its first start.",
+        description="A key (`vk_...`) with an owner's rights in the first organization; `versaai up` makes "
+        "one on its first start.",
     )
 
     # Accounts

@@ -91,6 +91,7 @@ async def store(
     head = await upload.file.read(HEAD_BYTES)
     if not head:
         raise UnprocessableError("The file is empty.")
+    await parts.plans.check_storage(organization_id, upload.file.size or 0)
     name = clean_name(upload.file.filename or "")
     media_type = sniff(head, name)
     file_id = uuid7()

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from api.dependencies import as_uuid, client_address
 from api.fields import message_json
+from api.plans import PlanLimitError
 from api.problems import request_id_of
 from api.rate_limits import RateLimits
 from api.resources import Resources
@@ -160,6 +161,11 @@ async def _open(
     if request.conversation_id and as_uuid(request.conversation_id, "conversation") != conversation_id:
         raise AuthenticationError("This conversation needs its visitor token.")
     flow = bot.deployed()
+    try:
+        await parts.plans.check_opening(bot.organization_id, parts.background)
+    except PlanLimitError:
+        if not await _has_begun(parts, bot.organization_id, conversation_id):
+            raise
     if await parts.transcripts.is_older(
         bot.organization_id, conversation_id, parts.settings.opening_token_seconds
     ):
@@ -184,6 +190,17 @@ async def _open(
         reply = await _from_tables(parts, bot.organization_id, conversation_id, message, error)
     token = parts.tokens.issue(conversation_id, bot.id, bot.organization_id)
     return _answer(parts, conversation_id, reply, token)
+
+
+async def _has_begun(parts: Resources, organization_id: UUID, conversation_id: UUID) -> bool:
+    """Tell whether an opening is one that was answered before: it is again, whatever the plan says."""
+    if await parts.transcripts.row(organization_id, conversation_id) is not None:
+        return True
+    try:
+        await parts.gateway.snapshot(str(conversation_id))
+    except ConversationClosedError:
+        return False
+    return True
 
 
 def _text_of(given: VisitorInput) -> str | None:

@@ -2,55 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, text
-from sqlmodel import col, delete, select
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from database.tables import SignInFailure
 
-_COUNT = """
-INSERT INTO sign_in_failures AS present (key_hash, failures, last_at) VALUES (:key, 1, now())
-ON CONFLICT (key_hash) DO UPDATE SET
-    failures = CASE WHEN present.last_at < now() - :forget THEN 1 ELSE present.failures + 1 END,
-    last_at = now()
-RETURNING failures
-"""
-
 
 @dataclass(frozen=True)
 class FailureRepository:
-    """Counters under keys that the caller makes; a silent hour and more forgets one."""
+    """Counters under keys that the caller makes."""
 
     session: AsyncSession
 
-    async def seconds_blocked(self, keys: Sequence[str]) -> float:
-        """For how long the most blocked of the keys still has to wait; 0 for none."""
-        query = select(func.max(func.extract("epoch", col(SignInFailure.blocked_until) - func.now()))).where(
-            col(SignInFailure.key_hash).in_(keys)
+    async def admit(self, waits: Mapping[str, Callable[[int], float]], forget_after: timedelta) -> float:
+        """Count an attempt under all keys, unless one of them still has to wait; return the seconds to wait.
+
+        `waits` tells, from the number of attempts, how long the next one waits. The rows are locked in order,
+        so that attempts made at once are admitted one after the other.
+        """
+        keys = sorted(waits)
+        rows = [{"key_hash": key, "failures": 0} for key in keys]
+        await self.session.exec(insert(SignInFailure).values(rows).on_conflict_do_nothing())
+        present = (
+            select(
+                SignInFailure.key_hash,
+                SignInFailure.failures,
+                col(SignInFailure.last_at) < func.now() - forget_after,
+                func.coalesce(
+                    func.extract("epoch", col(SignInFailure.blocked_until) - func.clock_timestamp()), 0
+                ),
+            )
+            .where(col(SignInFailure.key_hash).in_(keys))
+            .order_by(col(SignInFailure.key_hash))
+            .with_for_update()
         )
-        longest = (await self.session.exec(query)).one()
-        return max(0.0, float(longest or 0))
-
-    async def count(self, key: str, forget_after: timedelta) -> int:
-        """Count a failure; return how many there were."""
-        statement = text(_COUNT).bindparams(key=key, forget=forget_after)
-        return int((await self.session.exec(statement)).scalar_one())  # type: ignore[call-overload]
-
-    async def block(self, seconds: Mapping[str, float]) -> None:
-        """Block keys from now on, for so many seconds each."""
-        for key, span in seconds.items():
-            statement = text(
-                "UPDATE sign_in_failures SET blocked_until = now() + :span WHERE key_hash = :key"
-            ).bindparams(key=key, span=timedelta(seconds=span))
-            await self.session.exec(statement)  # type: ignore[call-overload]
+        found = (await self.session.exec(present)).all()
+        longest = max(float(waiting) for _, _, _, waiting in found)
+        if longest > 0:
+            return longest
+        for key, failures, forgotten, _ in found:
+            count = 1 if forgotten else failures + 1
+            await self.session.exec(
+                update(SignInFailure)
+                .where(col(SignInFailure.key_hash) == key)
+                .values(
+                    failures=count,
+                    last_at=func.now(),
+                    blocked_until=func.clock_timestamp() + timedelta(seconds=waits[key](count)),
+                )
+            )
+        return 0.0
 
     async def forget(self, keys: Sequence[str]) -> None:
-        """Forget the failures of these keys."""
+        """Forget the attempts under these keys."""
         await self.session.exec(delete(SignInFailure).where(col(SignInFailure.key_hash).in_(keys)))
+
+    async def take_back(self, keys: Sequence[str]) -> None:
+        """One attempt under each of these keys was no failure."""
+        for key in sorted(keys):  # in the order of `admit`, so that neither waits for the other
+            statement = update(SignInFailure).where(
+                col(SignInFailure.key_hash) == key, col(SignInFailure.failures) > 0
+            )
+            await self.session.exec(statement.values(failures=col(SignInFailure.failures) - 1))
 
     async def forget_old(self, span: timedelta) -> None:
         """Forget whoever has been silent for so long."""
