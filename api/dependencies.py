@@ -14,7 +14,7 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPAuthorizationCreden
 from api.access import Caller, Person, caller_of, person_of
 from api.cookies import SESSION_COOKIE
 from api.resources import Resources
-from core.errors import NotFoundError, PermissionDeniedError
+from core.errors import AuthenticationError, NotFoundError, PermissionDeniedError
 
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="BearerToken", description="An access token, an API key or a visitor token."
@@ -75,10 +75,18 @@ AccountHolder = Annotated[Person, Depends(_free_person)]
 
 
 async def bearer_token(
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> str | None:
-    """Return the bearer token of a request, if it has one."""
-    return bearer.credentials if bearer is not None else None
+    """Return the bearer token of a request, if it has one.
+
+    Raises AuthenticationError for credentials of another kind: whoever sends some must not be taken for a
+    new visitor.
+    """
+    if bearer is not None and bearer.credentials:
+        return bearer.credentials
+    if request.headers.get("authorization", "").strip():
+        raise AuthenticationError("The Authorization header must be `Bearer vt_...`, or be left out.")
+    return None
 
 
 BearerToken = Annotated[str | None, Depends(bearer_token)]

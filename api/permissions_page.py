@@ -14,7 +14,7 @@ def render_permissions_page() -> str:
         "# Permissions",
         "",
         "Rendered from `api/permissions.py`, which the API reads, by `python -m api.permissions_page`; a",
-        "test compares the two. Roles belong to a membership: a person may be an owner here and a viewer there.",
+        "test compares the two. Roles belong to a membership: one may be an owner here and a viewer there.",
         "`member` is the default role and has an editor's rights. A single grant in a member's `permissions`",
         '(`{"secrets.write": true}`) adds one permission to the role. An API key has the permissions it was',
         "made with, never those marked *people*; the bootstrap key has all in the first organization.",

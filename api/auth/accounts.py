@@ -157,8 +157,7 @@ async def verify_email(parts: Resources, token: str) -> str:
         found = await credentials.find(VERIFY, token_hash(token))
         if found is None:
             raise LinkOverError("The link is over; sign in, or register again, for a new one.")
-        await credentials.use(VERIFY, token_hash(token))
-        if found.used_at is None:
+        if await credentials.use(VERIFY, token_hash(token)) is not None:
             user = await UserRepository(session).change(found.user_id, email_verified=True, is_active=True)
         else:
             user = await UserRepository(session).get(found.user_id)

@@ -66,6 +66,7 @@ class CredentialRepository:
             )
             .values(used_at=func.now())
             .returning(col(AccountToken.user_id))
+            .execution_options(synchronize_session=False)
         )
         found = (await self.session.exec(statement)).first()
         return found[0] if found is not None else None

@@ -90,7 +90,8 @@ class SessionRepository:
         values: dict[str, Any] = {"last_used_at": func.now()}
         if expires_at is not None:
             values["expires_at"] = expires_at
-        await self.session.exec(update(UserSession).where(col(UserSession.id) == session_id).values(values))
+        statement = update(UserSession).where(col(UserSession.id) == session_id).values(values)
+        await self.session.exec(statement.execution_options(synchronize_session=False))
 
     async def work_in(self, session_id: UUID, organization_id: UUID | None) -> None:
         """Choose the organization of a session."""

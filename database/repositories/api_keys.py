@@ -67,4 +67,5 @@ class ApiKeyRepository:
         statement = update(ApiKey).where(
             col(ApiKey.organization_id) == self.organization_id, col(ApiKey.id) == key_id
         )
-        await self.session.exec(statement.values(last_used_at=func.now()))
+        statement = statement.values(last_used_at=func.now())
+        await self.session.exec(statement.execution_options(synchronize_session=False))
