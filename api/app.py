@@ -48,6 +48,7 @@ from api.widget.shortcut import ChatShortcut
 from core.crypto import Keyring
 from core.events import EventBus
 from core.files import FileStore
+from core.outbound import OutboundClient
 from core.settings import Settings, get_settings
 from database.database import Database
 from database.streams import StreamText
@@ -160,6 +161,7 @@ def _lifespan(settings: Settings) -> Any:
             yield
         finally:
             await parts.mails.close()
+            await parts.outbound.close()
             await parts.background.close()
             await parts.events.close()
             await parts.database.close()
@@ -193,6 +195,7 @@ async def open_resources(settings: Settings) -> Resources:
         organization=organization,
         mails=AccountMails(settings, database),
         plans=Plans(database),
+        outbound=OutboundClient.from_settings(settings),
         bots=BotDirectory(database, organization),
         transcripts=Transcripts(database, gateway),
         presence=Presence(gateway),

@@ -74,8 +74,8 @@ PERMISSIONS: Final = (
     ),
     Permission(
         "sso.manage",
-        "Configure single sign-on.",
-        _ADMINS,
+        "Configure single sign-on: whoever runs the provider can act as any member.",
+        _OWNER,
         ("get_sso_provider", "put_sso_provider", "delete_sso_provider"),
         for_keys=False,
     ),

@@ -20,6 +20,7 @@ from core.crypto import Keyring
 from core.events import EventBus
 from core.files import FileStore
 from core.logging import get_logger
+from core.outbound import OutboundClient
 from core.settings import Settings
 from database.database import Database
 from database.streams import StreamText
@@ -71,6 +72,7 @@ class Resources:
     organization: FirstOrganization
     mails: AccountMails
     plans: Plans
+    outbound: OutboundClient
     bots: BotDirectory
     transcripts: Transcripts
     presence: Presence

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
+from starlette.responses import RedirectResponse
 
-from api.auth import accounts
+from api.auth import accounts, single_sign_on
 from api.auth.schemas import (
     BackupCodes,
     Done,
@@ -27,7 +28,7 @@ from api.auth.schemas import (
     TwoFactorState,
     Verified,
 )
-from api.auth.sessions import confirm, describe, renew, session_view, sign_in
+from api.auth.sessions import begin_session, confirm, describe, place_of, renew, session_view, sign_in
 from api.auth.throttle import FORGOTTEN_AFTER, attempt_of, slowed
 from api.auth.two_factor import (
     backup_hash,
@@ -37,10 +38,10 @@ from api.auth.two_factor import (
     qr_code,
     take_code,
 )
-from api.cookies import clear_session, set_device
+from api.cookies import SSO_COOKIE, clear_session, set_device
 from api.dependencies import AccountHolder, Parts, SignedInPerson, as_uuid, client_address
 from api.fields import Identifier
-from api.problems import documented
+from api.problems import PROBLEM_MEDIA_TYPE, documented
 from api.routing import slice_router
 from core.crypto import encrypt
 from core.errors import ConflictError, NotFoundError, UnprocessableError
@@ -177,6 +178,95 @@ async def change_password(
 async def confirm_password(parts: Parts, person: AccountHolder, password: str, request: Request) -> None:
     """Check the password alone, also where the second factor is on."""
     await confirm(parts, person, password, None, request, needs_code=False)
+
+
+SSO_ANSWERS: dict[int | str, dict[str, object]] = {
+    302: {"description": "To the provider, or back to the application.", "content": {}},
+    502: {
+        "description": "The OpenID provider failed.",
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    },
+    504: {
+        "description": "The OpenID provider did not answer in time.",
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    },
+}
+
+
+@router.get(
+    "/sso/callback",
+    summary="Come back from an OpenID provider",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses={**documented(403, 422, 429, 503), **SSO_ANSWERS},
+)
+async def finish_single_sign_on(
+    request: Request,
+    parts: Parts,
+    state: Annotated[str, Query(title="State", description="As it was sent.", max_length=200)],
+    code: Annotated[str | None, Query(title="Code", description="Of the provider.", max_length=4_000)] = None,
+    error: Annotated[
+        str | None, Query(title="Error", description="Why the provider refused.", max_length=200)
+    ] = None,
+    iss: Annotated[
+        str | None, Query(title="Issuer", description="Who answers (RFC 9207).", max_length=500)
+    ] = None,
+) -> RedirectResponse:
+    """Begin a browser's session in the provider's organization, and lead back to the application.
+
+    The session is good in that organization alone, and changes nothing of the account itself.
+    """
+    parts.limits.count(request, "sign-in", client_address(request))
+    browser = request.cookies.get(SSO_COOKIE, "")
+    arrival = await single_sign_on.finish(
+        parts, state=state, code=code, error=error, issuer=iss, browser=browser
+    )
+    response = RedirectResponse(parts.settings.app_url + arrival.return_to, status_code=302)
+    async with parts.database.session() as session:
+        await begin_session(
+            parts,
+            session,
+            arrival.user,
+            kind="cookie",
+            place=place_of(request),
+            response=response,
+            bound_to=arrival.organization_id,
+        )
+    response.delete_cookie(SSO_COOKIE, path="/api/v1/auth/sso", httponly=True)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@router.get(
+    "/sso/{slug}",
+    summary="Sign in through an organization's provider",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses={**documented(404, 422, 429, 503), **SSO_ANSWERS},
+)
+async def begin_single_sign_on(
+    slug: Annotated[str, Path(title="Organization", description="Its slug.", pattern=r"^[a-z0-9-]{1,100}$")],
+    request: Request,
+    parts: Parts,
+    return_to: Annotated[
+        str, Query(title="Return to", description="Path of the application to come back to.", max_length=500)
+    ] = "/",
+) -> RedirectResponse:
+    """Lead the browser to the OpenID provider of an organization (authorization code, PKCE)."""
+    parts.limits.count(request, "sign-in", client_address(request))
+    beginning = await single_sign_on.begin(parts, slug, return_to)
+    response = RedirectResponse(beginning.url, status_code=302)
+    response.set_cookie(
+        SSO_COOKIE,
+        beginning.browser,
+        max_age=single_sign_on.ATTEMPT_SECONDS,
+        path="/api/v1/auth/sso",
+        httponly=True,
+        secure=parts.settings.sends_session_securely,
+        samesite="lax",
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @router.get("/sessions", summary="List one's sessions", responses=documented(401, 403, 429, 503))

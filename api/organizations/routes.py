@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from api.access import unknown_organization
+from api.auth.routes import SSO_ANSWERS
 from api.auth.schemas import MembershipView, TokenRequest
 from api.auth.sessions import membership_view
 from api.dependencies import AccountHolder, Parts, SignedInPerson, Team, as_uuid
@@ -32,6 +33,8 @@ from api.organizations.schemas import (
     OwnOrganization,
     PlanList,
     PlanView,
+    SsoSettings,
+    SsoView,
     UsageItem,
     UsageView,
 )
@@ -53,11 +56,12 @@ from api.organizations.service import (
 from api.organizations.service import (
     remove_member as take_out,
 )
+from api.organizations.sign_on import configure_sso, sso_view
 from api.permissions import Role
 from api.problems import documented
 from api.routing import slice_router
 from core.crypto import token_hash
-from core.errors import ConflictError, GoneError, PermissionDeniedError, UnprocessableError
+from core.errors import ConflictError, GoneError, NotFoundError, PermissionDeniedError, UnprocessableError
 from core.ids import random_token
 from core.plans import PLANS, plan_of
 from database.people import SessionRepository, UserRepository
@@ -68,6 +72,7 @@ from database.repositories import (
     InvitationRepository,
     MemberRepository,
     OrganizationRepository,
+    SsoRepository,
 )
 
 router = slice_router("", "organizations")
@@ -78,6 +83,7 @@ OrgId = Annotated[
 ]
 _READ = documented(401, 403, 404, 422, 429, 503)
 _WRITE = documented(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
+_SSO_WRITE = {**_WRITE, 502: SSO_ANSWERS[502], 504: SSO_ANSWERS[504]}
 _DELETE = documented(401, 403, 404, 409, 422, 429, 503)
 
 
@@ -319,6 +325,40 @@ async def revoke_api_key(org_id: OrgId, key_id: Identifier, parts: Parts, team: 
     async with parts.database.session() as session:
         if not await ApiKeyRepository(session, team.organization_id).revoke(wanted):
             raise not_found("API key", wanted)
+    return Response(status_code=204)
+
+
+@router.get("/organizations/{org_id}/sso", summary="Read single sign-on", responses=_READ)
+async def get_sso_provider(org_id: OrgId, parts: Parts, team: Team) -> SsoView:
+    """Return the organization's OpenID provider. 404 when there is none."""
+    async with parts.database.session() as session:
+        provider = await SsoRepository(session, team.organization_id).provider()
+        organization = await OrganizationRepository(session, team.organization_id).get()
+    if provider is None:
+        raise NotFoundError("There is no single sign-on in this organization.")
+    return sso_view(parts, organization, provider)
+
+
+@router.put("/organizations/{org_id}/sso", summary="Configure single sign-on", responses=_SSO_WRITE)
+async def put_sso_provider(org_id: OrgId, body: SsoSettings, parts: Parts, team: Team) -> SsoView:
+    """Configure the OpenID provider; its metadata is read to see that it is one.
+
+    The client secret goes with the issuer: a new issuer needs its own.
+    """
+    return await configure_sso(parts, team, body)
+
+
+@router.delete(
+    "/organizations/{org_id}/sso",
+    summary="Switch single sign-on off for good",
+    status_code=204,
+    responses=documented(401, 403, 404, 422, 429, 503),
+)
+async def delete_sso_provider(org_id: OrgId, parts: Parts, team: Team) -> Response:
+    """Forget the provider and whom it knows; the members stay."""
+    async with parts.database.session() as session:
+        if not await SsoRepository(session, team.organization_id).remove():
+            raise NotFoundError("There is no single sign-on in this organization.")
     return Response(status_code=204)
 
 
