@@ -17,7 +17,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from api import pages, problems
+from api import mail_page, pages, problems
 from api.access_tokens import AccessTokens
 from api.account_mail import AccountMails
 from api.auth.routes import router as auth
@@ -114,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(api)
     app.include_router(health)
     app.include_router(pages.router)
+    app.include_router(mail_page.router)
     app.router.routes.insert(0, ChatShortcut())
     app.add_middleware(
         RequestGate,

@@ -83,6 +83,13 @@ async def docs_page(known: KnownTag = None) -> Response:
     return _serve("docs.html", known)
 
 
+@router.get("/verify-email")
+@router.get("/reset-password")
+@router.get("/invitation")
+async def account_page(known: KnownTag = None) -> Response:
+    return _serve("account.html", known)
+
+
 @router.get("/favicon.ico")
 async def favicon() -> Response:
     return RedirectResponse("/assets/chat/icon.svg", status_code=308)

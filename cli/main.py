@@ -20,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "migrate": "cli.processes:migrate",
     "seed": "cli.seeding:seed",
     "demo-services": "cli.demo_services:demo_services",
+    "mail": "cli.mail:mail",
+    "plan": "cli.plan:plan",
     "doctor": "cli.doctor:doctor",
     "flow": "cli.flow:app",
     "chat": "cli.chat:chat",

@@ -91,15 +91,15 @@ async def upload_avatar(request: Request, parts: Parts, person: AccountHolder) -
     if len(content) > parts.settings.max_avatar_bytes:
         raise TooLargeError(f"A picture may hold at most {parts.settings.max_avatar_bytes} bytes.")
     picture = await square(content)
-    name = random_token()
+    name = random_token("a")
     await parts.files.put_stream(storage_key(name), whole(picture), len(picture))
     url = f"{parts.settings.api_url}/api/v1/avatars/{name}.webp"
     async with parts.database.session() as session:
         users = UserRepository(session)
-        before = await users.locked(person.id)
+        known = await users.locked(person.id)
+        before = known.avatar_url if known is not None else None
         await users.change(person.id, avatar_url=url)
-    if before is not None:
-        await _forget_picture(parts, before)
+    await _forget_picture(parts, before)
     return AvatarReply(avatar_url=url)
 
 
@@ -110,7 +110,7 @@ async def delete_avatar(parts: Parts, person: AccountHolder) -> Response:
     """Delete the picture; nothing happens without one."""
     async with parts.database.session() as session:
         await UserRepository(session).change(person.id, avatar_url=None)
-    await _forget_picture(parts, person.user)
+    await _forget_picture(parts, person.user.avatar_url)
     return Response(status_code=204)
 
 
@@ -139,7 +139,7 @@ async def delete_account(
         await users.delete(person.id)
         await parts.mails.write(session, person.user.email, "deleted", person.user.language)
     parts.mails.hurry()
-    await _forget_picture(parts, person.user)
+    await _forget_picture(parts, person.user.avatar_url)
     response = Response(status_code=204)
     clear_session(response)
     return response
@@ -192,7 +192,7 @@ async def _profile(parts: Resources, person: Person, user: User) -> Profile:
     )
 
 
-async def _forget_picture(parts: Resources, user: User) -> None:
-    found = _AVATAR_NAME.search(user.avatar_url or "")
+async def _forget_picture(parts: Resources, url: str | None) -> None:
+    found = _AVATAR_NAME.search(url or "")
     if found is not None:
         await parts.files.delete(storage_key(found[1]))
