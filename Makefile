@@ -82,6 +82,7 @@ generate: setup
 	$(BIN)/python -m flow_schema.expressions_page > docs/expressions.md
 	$(BIN)/python -m core.settings_page
 	$(BIN)/python -m core.errors
+	$(BIN)/python -m api.permissions_page
 
 histories: setup
 	$(BIN)/python -m tests.workflows.record_histories

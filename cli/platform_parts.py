@@ -123,6 +123,8 @@ class Platform:
         ):
             if name in addresses:
                 table.add_row(title, addresses[name])
+        if "api" in addresses and not (self._environment.get("EMAIL_HOST") or self._settings.email_host):
+            table.add_row("E-mail (no SMTP)", f"{addresses['api']}/mail")
         table.add_row("API key", self._environment["VERSAAI_BOOTSTRAP_API_KEY"])
         table.add_row("Data and logs", str(self._installation.folder))
         console.print()

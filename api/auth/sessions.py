@@ -159,6 +159,7 @@ async def begin_session(
     now = datetime.now(UTC)
     cookie = random_token("vs_") if kind == "cookie" else None
     sessions = SessionRepository(session)
+    await sessions.forget_old(user.id, KNOWN_FOR)
     row = await sessions.add(
         user_id=user.id,
         organization_id=chosen,

@@ -47,11 +47,12 @@ Cursor = Annotated[UUID | None, Query(title="Cursor", description="`next_cursor`
 )
 async def list_chatbots(parts: Parts, team: Team, cursor: Cursor = None, limit: Limit = 50) -> ChatbotPage:
     """Return the organization's bots, newest first."""
+    first = await parts.organization.id()
     async with parts.database.session() as session:
         found = await ChatbotRepository(session, team.organization_id).list(limit=limit + 1, before=cursor)
     shown = found[:limit]
     return ChatbotPage(
-        chatbots=[chatbot_view(bot, parts.settings) for bot in shown],
+        chatbots=[chatbot_view(bot, parts.settings, first) for bot in shown],
         next_cursor=str(shown[-1].id) if len(found) > limit else None,
     )
 
@@ -70,8 +71,8 @@ async def create_chatbot(request: NewChatbot, parts: Parts, team: Team) -> Chatb
         slug = request.slug or slug_from(request.name)
         if request.slug is None and await bots.get_by_slug(slug) is not None:
             slug = f"{slug[:57]}-{short_id(6)}"
-        bot = await bots.create(**{**request.model_dump(), "slug": slug})
-    return chatbot_view(bot, parts.settings)
+        bot = await bots.create(**{**request.model_dump(), "slug": slug}, created_by=team.user_id)
+    return chatbot_view(bot, parts.settings, await parts.organization.id())
 
 
 @router.get(
@@ -84,7 +85,7 @@ async def get_chatbot(chatbot_id: BotName, parts: Parts, team: Team) -> ChatbotV
     """Return a bot by id or slug."""
     async with parts.database.session() as session:
         bot = await find_bot(session, team.organization_id, chatbot_id)
-    return chatbot_view(bot, parts.settings)
+    return chatbot_view(bot, parts.settings, await parts.organization.id())
 
 
 @router.get(
@@ -157,6 +158,7 @@ async def publish_version(
             flow_name=request.flow_name,
             note=request.note,
             deploy=request.deploy,
+            created_by=team.user_id,
             max_bytes=parts.settings.max_flow_bytes,
         )
         now_deployed = (await find_bot(session, team.organization_id, str(bot.id))).deployed_version_id

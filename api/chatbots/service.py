@@ -37,8 +37,9 @@ def slug_from(name: str) -> str:
     return slug if slug and not looks_like_uuid(slug) else f"bot-{short_id(6)}"
 
 
-def chatbot_view(bot: Chatbot, settings: Settings) -> ChatbotView:
-    """Return a bot as clients see it."""
+def chatbot_view(bot: Chatbot, settings: Settings, first_organization: UUID) -> ChatbotView:
+    """Return a bot as clients see it; slugs lead to the chat page in the first organization alone."""
+    name = bot.slug if bot.organization_id == first_organization else str(bot.id)
     return ChatbotView.model_validate(
         {
             "id": str(bot.id),
@@ -49,7 +50,7 @@ def chatbot_view(bot: Chatbot, settings: Settings) -> ChatbotView:
             "language": bot.language,
             "ai_model": bot.ai_model,
             "deployed_version_id": str(bot.deployed_version_id) if bot.deployed_version_id else None,
-            "chat_url": f"{settings.app_url}/chat/{bot.slug}",
+            "chat_url": f"{settings.app_url}/chat/{name}",
             "created_at": bot.created_at,
             "updated_at": bot.updated_at,
         }

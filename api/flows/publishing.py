@@ -122,6 +122,7 @@ async def publish(
     note: str | None = None,
     deploy: bool = True,
     max_bytes: int = 1_500_000,
+    created_by: UUID | None = None,
 ) -> Published:
     """Publish a flow of a bot, in the session's transaction.
 
@@ -142,7 +143,7 @@ async def publish(
     newest = await versions.latest(bot.id, flow_name)
     created = newest is None or newest.content_hash != content_hash(final)
     version = (
-        await versions.publish(bot.id, final, flow_slug=flow_name, note=note)
+        await versions.publish(bot.id, final, flow_slug=flow_name, note=note, created_by=created_by)
         if newest is None or created
         else newest
     )

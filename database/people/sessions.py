@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from database.tables import OrganizationMember, RefreshToken, User, UserSession
@@ -156,6 +156,14 @@ class SessionRepository:
             col(UserSession.id) == session_id, col(UserSession.ended_at).is_(None)
         )
         await self.session.exec(statement.values(ended_at=func.now(), end_reason="refresh token reused"))
+
+    async def forget_old(self, user_id: UUID, span: timedelta) -> None:
+        """Forget a person's sessions that ended so long ago."""
+        await self.session.exec(
+            delete(UserSession).where(
+                col(UserSession.user_id) == user_id, col(UserSession.expires_at) < func.now() - span
+            )
+        )
 
     async def knows_address(self, user_id: UUID, address: str, since: timedelta) -> bool:
         """Tell whether somebody signed in to this account from this address of late."""
