@@ -19,7 +19,8 @@ from core.errors import PermissionDeniedError, UnavailableError
 from core.logging import get_logger
 from core.plans import plan_of
 from database.database import Database
-from database.repositories import MemberRepository, OrganizationRepository, Usage, UsageRepository
+from database.repositories import MemberRepository, OrganizationRepository, UsageRepository
+from database.repositories.usage import Usage
 
 _FRESH_SECONDS = 5.0
 _MOST_REMEMBERED = 10_000

@@ -17,7 +17,7 @@ from database.repositories.organizations import (
 )
 from database.repositories.secrets import SecretRepository
 from database.repositories.single_sign_on import SsoRepository
-from database.repositories.usage import Usage, UsageRepository
+from database.repositories.usage import UsageRepository
 
 __all__ = [
     "ApiKeyRepository",
@@ -34,6 +34,5 @@ __all__ = [
     "SecretRepository",
     "SsoRepository",
     "TranscriptRepository",
-    "Usage",
     "UsageRepository",
 ]

@@ -113,6 +113,7 @@ class SsoAttempt(Row, table=True):
     __tablename__ = "sso_attempts"
     __table_args__ = (
         UniqueConstraint("state_hash"),
+        Index("ix_sso_attempts_provider_id", "provider_id"),
         belongs_to("sso_providers", "provider_id", ondelete="CASCADE"),
     )
 

@@ -220,6 +220,7 @@ CREATED = (
                 REFERENCES sso_providers (organization_id, id) ON DELETE CASCADE
         )
     """,
+    "CREATE INDEX ix_sso_attempts_provider_id ON sso_attempts (provider_id)",
     """
         CREATE TABLE usage_counters (
             organization_id UUID NOT NULL,
