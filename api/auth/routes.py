@@ -63,6 +63,7 @@ def _count(request: Request, response: Response, parts: Parts) -> None:
 @router.post(
     "/register",
     summary="Make an account",
+    response_description="What happens next; the same for an address that has an account.",
     status_code=201,
     responses=documented(400, 403, 410, 413, 415, 422, 429, 503),
 )
@@ -78,7 +79,12 @@ async def register(
     return await accounts.register(parts, body, language)
 
 
-@router.post("/login", summary="Sign in", responses=documented(400, 401, 413, 415, 422, 429, 503))
+@router.post(
+    "/login",
+    summary="Sign in",
+    response_description="A session.",
+    responses=documented(400, 401, 413, 415, 422, 429, 503),
+)
 async def login(body: SignIn, request: Request, response: Response, parts: Parts) -> SessionReply:
     """Begin a session. 401 `two-factor-required` asks for the same again with a `code`.
 
@@ -88,7 +94,13 @@ async def login(body: SignIn, request: Request, response: Response, parts: Parts
     return await sign_in(parts, body, request, response)
 
 
-@router.post("/logout", summary="Sign out", status_code=204, responses=_SIGNED_IN)
+@router.post(
+    "/logout",
+    summary="Sign out",
+    response_description="It is done; there is nothing to say.",
+    status_code=204,
+    responses=_SIGNED_IN,
+)
 async def logout(parts: Parts, person: SignedInPerson) -> Response:
     """End the session of this request, with its tokens and cookies."""
     async with parts.database.session() as session:
@@ -99,7 +111,10 @@ async def logout(parts: Parts, person: SignedInPerson) -> Response:
 
 
 @router.post(
-    "/refresh", summary="Renew a session", responses=documented(400, 401, 403, 413, 415, 422, 429, 503)
+    "/refresh",
+    summary="Renew a session",
+    response_description="A session.",
+    responses=documented(400, 401, 403, 413, 415, 422, 429, 503),
 )
 async def refresh(body: RefreshRequest, request: Request, response: Response, parts: Parts) -> SessionReply:
     """Exchange a refresh token for the next pair, or lengthen a browser's cookie (with its CSRF token).
@@ -111,14 +126,24 @@ async def refresh(body: RefreshRequest, request: Request, response: Response, pa
     return await renew(parts, token, request, response)
 
 
-@router.get("/session", summary="Who is signed in", responses=documented(401, 403, 429, 503))
+@router.get(
+    "/session",
+    summary="Who is signed in",
+    response_description="A session.",
+    responses=documented(401, 403, 429, 503),
+)
 async def get_session(response: Response, parts: Parts, person: SignedInPerson) -> SessionReply:
     """Return the person, their organizations and what they may do; a browser's CSRF token too."""
     response.headers["Cache-Control"] = "no-store"
     return await describe(parts, person)
 
 
-@router.get("/verify-email", summary="Confirm an e-mail address", responses=documented(410, 422, 429, 503))
+@router.get(
+    "/verify-email",
+    summary="Confirm an e-mail address",
+    response_description="An address is confirmed.",
+    responses=documented(410, 422, 429, 503),
+)
 async def verify_email(
     token: Annotated[str, Query(title="Token", description="Of the link.", min_length=1, max_length=100)],
     request: Request,
@@ -131,7 +156,11 @@ async def verify_email(
 
 
 @router.post(
-    "/resend-verification", summary="Send the confirmation link again", status_code=202, responses=_OPEN
+    "/resend-verification",
+    summary="Send the confirmation link again",
+    response_description="It was done, or will be if there is anything to do.",
+    status_code=202,
+    responses=_OPEN,
 )
 async def resend_verification(body: EmailRequest, request: Request, response: Response, parts: Parts) -> Done:
     """Send a new link, if the address waits to be confirmed. The answer is always the same."""
@@ -140,7 +169,13 @@ async def resend_verification(body: EmailRequest, request: Request, response: Re
     return Done(status="accepted")
 
 
-@router.post("/forgot-password", summary="Ask for a new password", status_code=202, responses=_OPEN)
+@router.post(
+    "/forgot-password",
+    summary="Ask for a new password",
+    response_description="It was done, or will be if there is anything to do.",
+    status_code=202,
+    responses=_OPEN,
+)
 async def forgot_password(body: EmailRequest, request: Request, response: Response, parts: Parts) -> Done:
     """Send a link to a new password, if there is such an account. The answer is always the same."""
     _count(request, response, parts)
@@ -151,6 +186,7 @@ async def forgot_password(body: EmailRequest, request: Request, response: Respon
 @router.post(
     "/reset-password",
     summary="Set a new password by a link",
+    response_description="It was done, or will be if there is anything to do.",
     responses=documented(400, 410, 413, 415, 422, 429, 503),
 )
 async def reset_password(body: NewPassword, request: Request, response: Response, parts: Parts) -> Done:
@@ -164,6 +200,7 @@ async def reset_password(body: NewPassword, request: Request, response: Response
 @router.post(
     "/change-password",
     summary="Change the password",
+    response_description="It was done, or will be if there is anything to do.",
     responses=documented(400, 401, 403, 413, 415, 422, 429, 503),
 )
 async def change_password(
@@ -269,7 +306,12 @@ async def begin_single_sign_on(
     return response
 
 
-@router.get("/sessions", summary="List one's sessions", responses=documented(401, 403, 429, 503))
+@router.get(
+    "/sessions",
+    summary="List one's sessions",
+    response_description="Where the person is signed in.",
+    responses=documented(401, 403, 429, 503),
+)
 async def list_sessions(parts: Parts, person: SignedInPerson) -> SessionList:
     """Return where the person is signed in, the last used first."""
     async with parts.database.session() as session:
@@ -282,6 +324,7 @@ async def list_sessions(parts: Parts, person: SignedInPerson) -> SessionList:
 @router.delete(
     "/sessions/{session_id}",
     summary="End a session",
+    response_description="It is done; there is nothing to say.",
     status_code=204,
     responses=documented(401, 403, 404, 422, 429, 503),
 )
@@ -296,7 +339,11 @@ async def end_session(session_id: Identifier, parts: Parts, person: AccountHolde
 
 
 @router.delete(
-    "/sessions", summary="End all other sessions", status_code=204, responses=documented(401, 403, 429, 503)
+    "/sessions",
+    summary="End all other sessions",
+    response_description="It is done; there is nothing to say.",
+    status_code=204,
+    responses=documented(401, 403, 429, 503),
 )
 async def end_other_sessions(parts: Parts, person: AccountHolder) -> Response:
     """End every session of the person but this one."""
@@ -308,6 +355,7 @@ async def end_other_sessions(parts: Parts, person: AccountHolder) -> Response:
 @router.post(
     "/2fa/setup",
     summary="Begin a second factor",
+    response_description="A second factor that is not on yet.",
     responses=documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
 )
 async def set_up_two_factor(
@@ -337,6 +385,7 @@ async def set_up_two_factor(
 @router.post(
     "/2fa/verify",
     summary="Switch the second factor on",
+    response_description="Whether the second factor is on.",
     responses=documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
 )
 async def verify_two_factor(
@@ -375,6 +424,7 @@ async def verify_two_factor(
 @router.post(
     "/2fa/disable",
     summary="Switch the second factor off",
+    response_description="Whether the second factor is on.",
     responses=documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
 )
 async def disable_two_factor(
@@ -392,7 +442,12 @@ async def disable_two_factor(
     return TwoFactorState(enabled=False)
 
 
-@router.get("/2fa/backup-codes", summary="Count the backup codes", responses=documented(401, 403, 429, 503))
+@router.get(
+    "/2fa/backup-codes",
+    summary="Count the backup codes",
+    response_description="How many backup codes there are; they are not shown.",
+    responses=documented(401, 403, 429, 503),
+)
 async def get_backup_codes(parts: Parts, person: AccountHolder) -> BackupCodes:
     """Tell how many backup codes are left. They are shown once, when they are made."""
     async with parts.database.session() as session:
@@ -403,6 +458,7 @@ async def get_backup_codes(parts: Parts, person: AccountHolder) -> BackupCodes:
 @router.post(
     "/2fa/backup-codes",
     summary="Make new backup codes",
+    response_description="New backup codes in the place of the old ones.",
     responses=documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
 )
 async def regenerate_backup_codes(

@@ -94,7 +94,12 @@ class InvitationOverError(GoneError):
     title = "The invitation does not work any more"
 
 
-@router.get("/organizations", summary="List one's organizations", responses=documented(401, 403, 429, 503))
+@router.get(
+    "/organizations",
+    summary="List one's organizations",
+    response_description="The organizations of a person.",
+    responses=documented(401, 403, 429, 503),
+)
 async def list_organizations(parts: Parts, person: SignedInPerson) -> OrganizationList:
     """Return the organizations that the person works in, with role and permissions."""
     async with parts.database.session() as session:
@@ -112,6 +117,7 @@ async def list_organizations(parts: Parts, person: SignedInPerson) -> Organizati
 @router.post(
     "/organizations",
     summary="Make an organization",
+    response_description="An organization, and what the person is there.",
     status_code=201,
     responses=documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
 )
@@ -130,14 +136,24 @@ async def create_organization(body: NewOrganization, parts: Parts, person: Accou
     return own_view(made, member, made.id)
 
 
-@router.get("/organizations/{org_id}", summary="Read an organization", responses=_READ)
+@router.get(
+    "/organizations/{org_id}",
+    summary="Read an organization",
+    response_description="An organization.",
+    responses=_READ,
+)
 async def get_organization(org_id: OrgId, parts: Parts, team: Team) -> OrganizationView:
     """Return an organization that the caller works in."""
     async with parts.database.session() as session:
         return organization_view(await OrganizationRepository(session, team.organization_id).get())
 
 
-@router.put("/organizations/{org_id}", summary="Change an organization", responses=_WRITE)
+@router.put(
+    "/organizations/{org_id}",
+    summary="Change an organization",
+    response_description="An organization.",
+    responses=_WRITE,
+)
 async def update_organization(
     org_id: OrgId, body: OrganizationChange, parts: Parts, team: Team
 ) -> OrganizationView:
@@ -161,7 +177,11 @@ async def update_organization(
 
 
 @router.delete(
-    "/organizations/{org_id}", summary="Delete an organization", status_code=204, responses=_DELETE
+    "/organizations/{org_id}",
+    summary="Delete an organization",
+    response_description="It is done; there is nothing to say.",
+    status_code=204,
+    responses=_DELETE,
 )
 async def delete_organization(org_id: OrgId, parts: Parts, team: Team) -> Response:
     """Delete an organization with its bots, conversations, files and keys. There is no way back.
@@ -175,6 +195,7 @@ async def delete_organization(org_id: OrgId, parts: Parts, team: Team) -> Respon
 @router.post(
     "/organizations/{org_id}/switch",
     summary="Work in an organization",
+    response_description="An organization that somebody works in.",
     responses=documented(401, 403, 404, 422, 429, 503),
 )
 async def switch_organization(org_id: OrgId, parts: Parts, person: AccountHolder) -> MembershipView:
@@ -192,6 +213,7 @@ async def switch_organization(org_id: OrgId, parts: Parts, person: AccountHolder
 @router.post(
     "/organizations/{org_id}/leave",
     summary="Leave an organization",
+    response_description="It is done; there is nothing to say.",
     status_code=204,
     responses=documented(401, 403, 404, 409, 422, 429, 503),
 )
@@ -205,7 +227,12 @@ async def leave_organization(org_id: OrgId, parts: Parts, person: AccountHolder)
     return Response(status_code=204)
 
 
-@router.get("/organizations/{org_id}/members", summary="List members", responses=_READ)
+@router.get(
+    "/organizations/{org_id}/members",
+    summary="List members",
+    response_description="The members of an organization.",
+    responses=_READ,
+)
 async def list_members(org_id: OrgId, parts: Parts, team: Team) -> MemberList:
     """Return everybody who works in the organization."""
     async with parts.database.session() as session:
@@ -216,6 +243,7 @@ async def list_members(org_id: OrgId, parts: Parts, team: Team) -> MemberList:
 @router.post(
     "/organizations/{org_id}/members/invite",
     summary="Invite somebody",
+    response_description="An invitation that was not accepted yet.",
     status_code=201,
     responses=_WRITE,
 )
@@ -232,7 +260,12 @@ async def invite_member(org_id: OrgId, body: NewInvitation, parts: Parts, team: 
     return made
 
 
-@router.put("/organizations/{org_id}/members/{user_id}", summary="Change a member", responses=_WRITE)
+@router.put(
+    "/organizations/{org_id}/members/{user_id}",
+    summary="Change a member",
+    response_description="A member.",
+    responses=_WRITE,
+)
 async def update_member(
     org_id: OrgId, user_id: Identifier, body: MemberChange, parts: Parts, team: Team
 ) -> MemberView:
@@ -247,6 +280,7 @@ async def update_member(
 @router.delete(
     "/organizations/{org_id}/members/{user_id}",
     summary="Remove a member",
+    response_description="It is done; there is nothing to say.",
     status_code=204,
     responses=_DELETE,
 )
@@ -257,7 +291,12 @@ async def remove_member(org_id: OrgId, user_id: Identifier, parts: Parts, team: 
     return Response(status_code=204)
 
 
-@router.get("/organizations/{org_id}/invitations", summary="List invitations", responses=_READ)
+@router.get(
+    "/organizations/{org_id}/invitations",
+    summary="List invitations",
+    response_description="Open invitations.",
+    responses=_READ,
+)
 async def list_invitations(org_id: OrgId, parts: Parts, team: Team) -> InvitationList:
     """Return the invitations that were not accepted, those that are over among them."""
     async with parts.database.session() as session:
@@ -268,6 +307,7 @@ async def list_invitations(org_id: OrgId, parts: Parts, team: Team) -> Invitatio
 @router.delete(
     "/organizations/{org_id}/invitations/{invitation_id}",
     summary="Withdraw an invitation",
+    response_description="It is done; there is nothing to say.",
     status_code=204,
     responses=documented(401, 403, 404, 422, 429, 503),
 )
@@ -280,7 +320,12 @@ async def withdraw_invitation(org_id: OrgId, invitation_id: Identifier, parts: P
     return Response(status_code=204)
 
 
-@router.get("/organizations/{org_id}/api-keys", summary="List API keys", responses=_READ)
+@router.get(
+    "/organizations/{org_id}/api-keys",
+    summary="List API keys",
+    response_description="API keys.",
+    responses=_READ,
+)
 async def list_api_keys(org_id: OrgId, parts: Parts, team: Team) -> KeyList:
     """Return the keys that were not revoked, without the keys themselves."""
     async with parts.database.session() as session:
@@ -288,7 +333,13 @@ async def list_api_keys(org_id: OrgId, parts: Parts, team: Team) -> KeyList:
     return KeyList(keys=[key_view(row) for row in found])
 
 
-@router.post("/organizations/{org_id}/api-keys", summary="Make an API key", status_code=201, responses=_WRITE)
+@router.post(
+    "/organizations/{org_id}/api-keys",
+    summary="Make an API key",
+    response_description="A new API key. This is the only time that it is shown.",
+    status_code=201,
+    responses=_WRITE,
+)
 async def create_api_key(
     org_id: OrgId, body: NewKey, response: Response, parts: Parts, team: Team
 ) -> CreatedKey:
@@ -316,6 +367,7 @@ async def create_api_key(
 @router.delete(
     "/organizations/{org_id}/api-keys/{key_id}",
     summary="Revoke an API key",
+    response_description="It is done; there is nothing to say.",
     status_code=204,
     responses=documented(401, 403, 404, 422, 429, 503),
 )
@@ -328,7 +380,12 @@ async def revoke_api_key(org_id: OrgId, key_id: Identifier, parts: Parts, team: 
     return Response(status_code=204)
 
 
-@router.get("/organizations/{org_id}/sso", summary="Read single sign-on", responses=_READ)
+@router.get(
+    "/organizations/{org_id}/sso",
+    summary="Read single sign-on",
+    response_description="The OpenID provider of an organization.",
+    responses=_READ,
+)
 async def get_sso_provider(org_id: OrgId, parts: Parts, team: Team) -> SsoView:
     """Return the organization's OpenID provider. 404 when there is none."""
     async with parts.database.session() as session:
@@ -339,7 +396,12 @@ async def get_sso_provider(org_id: OrgId, parts: Parts, team: Team) -> SsoView:
     return sso_view(parts, organization, provider)
 
 
-@router.put("/organizations/{org_id}/sso", summary="Configure single sign-on", responses=_SSO_WRITE)
+@router.put(
+    "/organizations/{org_id}/sso",
+    summary="Configure single sign-on",
+    response_description="The OpenID provider of an organization.",
+    responses=_SSO_WRITE,
+)
 async def put_sso_provider(org_id: OrgId, body: SsoSettings, parts: Parts, team: Team) -> SsoView:
     """Configure the OpenID provider; its metadata is read to see that it is one.
 
@@ -351,6 +413,7 @@ async def put_sso_provider(org_id: OrgId, body: SsoSettings, parts: Parts, team:
 @router.delete(
     "/organizations/{org_id}/sso",
     summary="Switch single sign-on off for good",
+    response_description="It is done; there is nothing to say.",
     status_code=204,
     responses=documented(401, 403, 404, 422, 429, 503),
 )
@@ -362,7 +425,12 @@ async def delete_sso_provider(org_id: OrgId, parts: Parts, team: Team) -> Respon
     return Response(status_code=204)
 
 
-@router.get("/organizations/{org_id}/usage", summary="Read what was used", responses=_READ)
+@router.get(
+    "/organizations/{org_id}/usage",
+    summary="Read what was used",
+    response_description="What an organization has used of its plan.",
+    responses=_READ,
+)
 async def get_usage(org_id: OrgId, parts: Parts, team: Team) -> UsageView:
     """Return what the organization used this month, and what its plan allows. Counters are exact."""
     usage = await parts.plans.read(team.organization_id)
@@ -395,14 +463,17 @@ async def get_usage(org_id: OrgId, parts: Parts, team: Team) -> UsageView:
     )
 
 
-@router.get("/plans", summary="List plans", responses=documented(503))
+@router.get("/plans", summary="List plans", response_description="All plans.", responses=documented(503))
 async def list_plans() -> PlanList:
     """Return what each plan allows. The operator of the installation gives them: `versaai plan`."""
     return PlanList(plans=[PlanView(name=plan.name, **plan.limits()) for plan in PLANS.values()])
 
 
 @router.get(
-    "/invitations/{token}", summary="Look at an invitation", responses=documented(404, 410, 422, 429, 503)
+    "/invitations/{token}",
+    summary="Look at an invitation",
+    response_description="What an invitation offers to whoever has its link.",
+    responses=documented(404, 410, 422, 429, 503),
 )
 async def get_invitation(
     token: Annotated[str, Path(title="Token", description="Of the link.", min_length=1, max_length=100)],
@@ -427,6 +498,7 @@ async def get_invitation(
 @router.post(
     "/invitations/accept",
     summary="Accept an invitation",
+    response_description="An organization that somebody works in.",
     responses=documented(400, 401, 403, 409, 410, 413, 415, 422, 429, 503),
 )
 async def accept_invitation(body: TokenRequest, parts: Parts, person: AccountHolder) -> MembershipView:

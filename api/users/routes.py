@@ -51,7 +51,12 @@ class LastOwnerError(ConflictError):
     title = "An organization needs an owner"
 
 
-@router.get("/users/profile", summary="Read one's profile", responses=documented(401, 403, 429, 503))
+@router.get(
+    "/users/profile",
+    summary="Read one's profile",
+    response_description="A person and where they work.",
+    responses=documented(401, 403, 429, 503),
+)
 async def get_profile(parts: Parts, person: SignedInPerson) -> Profile:
     """Return the person who is signed in, and where they work."""
     return await _profile(parts, person, person.user)
@@ -60,6 +65,7 @@ async def get_profile(parts: Parts, person: SignedInPerson) -> Profile:
 @router.put(
     "/users/profile",
     summary="Change one's profile",
+    response_description="A person and where they work.",
     responses=documented(400, 401, 403, 413, 415, 422, 429, 503),
 )
 async def update_profile(body: ProfileChange, parts: Parts, person: AccountHolder) -> Profile:
@@ -78,6 +84,7 @@ async def update_profile(body: ProfileChange, parts: Parts, person: AccountHolde
 @router.post(
     "/users/upload-avatar",
     summary="Upload one's picture",
+    response_description="Where a new picture lies.",
     openapi_extra=_MULTIPART,
     responses=documented(400, 401, 403, 413, 415, 422, 429, 503),
 )
@@ -104,7 +111,11 @@ async def upload_avatar(request: Request, parts: Parts, person: AccountHolder) -
 
 
 @router.delete(
-    "/users/avatar", summary="Delete one's picture", status_code=204, responses=documented(401, 403, 429, 503)
+    "/users/avatar",
+    summary="Delete one's picture",
+    response_description="It is done; there is nothing to say.",
+    status_code=204,
+    responses=documented(401, 403, 429, 503),
 )
 async def delete_avatar(parts: Parts, person: AccountHolder) -> Response:
     """Delete the picture; nothing happens without one."""
@@ -117,6 +128,7 @@ async def delete_avatar(parts: Parts, person: AccountHolder) -> Response:
 @router.delete(
     "/users/account",
     summary="Delete one's account",
+    response_description="It is done; there is nothing to say.",
     status_code=204,
     responses=documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
 )

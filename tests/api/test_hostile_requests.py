@@ -16,6 +16,8 @@ import httpx2
 import pytest
 
 from api.app import create_app
+from api.organization import FirstOrganization
+from database.database import Database
 from tests.api.conftest import TEAM, Platform
 from tests.api.described import Description
 from tests.api.dialogue import GREETING, Chat, publish
@@ -69,13 +71,18 @@ def _changed(value: Any, hostile: list[Any] = VALUES) -> Iterator[Any]:
 
 
 @pytest.fixture
-async def places(team: httpx2.AsyncClient, visitor: httpx2.AsyncClient) -> dict[str, str]:
+async def places(team: httpx2.AsyncClient, visitor: httpx2.AsyncClient, api_database: str) -> dict[str, str]:
     """Real names for what paths mention, so that hostile values beside them get far."""
     bot = await publish(team, GREETING)
     chat = Chat(visitor, bot["slug"])
     await chat.open()
     upload = await visitor.post(f"{chat.path}/files", files={"file": ("a", b"a")}, headers=chat.bearer)
+    database = Database(api_database, pool_size=1)
+    organization = await FirstOrganization(database).id()
+    await database.close()
     return {
+        "org_id": str(organization),
+        **{name: str(uuid4()) for name in ("user_id", "invitation_id", "key_id", "session_id")},
         "chatbot_id": bot["slug"],
         "conversation_id": chat.conversation,
         "file_id": upload.json()["id"],
