@@ -57,7 +57,7 @@ function ask(fields, label, act) {
   const inputs = fields.map(([name, type, autocomplete, needed]) =>
     element("input", { name, type, autocomplete, ...(needed ? { required: "" } : {}) }));
   const button = element("button", { type: "submit" }, label);
-  const form = part("form");
+  const form = /** @type {HTMLFormElement} */ (part("form"));
   form.replaceChildren(...inputs.map((input) => element("label", {}, text[input.name], input)), button);
   form.hidden = false;
   form.onsubmit = async (event) => {
